@@ -1,0 +1,45 @@
+"""mqbridge: ZeroMQ for programs that already have an event loop, under pyzmq's names.
+
+Here are the public names, and the switch between the compiled and the interpreted modules; nothing else.
+"""
+
+import importlib.machinery as _machinery
+import os as _os
+import sys as _python
+from types import ModuleType as _ModuleType
+
+
+def _prefer_source(package: str) -> None:
+    """Let imports below the package's directory see only source files, whatever was built beside them."""
+
+    def finder(path: str) -> _machinery.FileFinder:
+        if path != package and not path.startswith(package + _os.sep):
+            raise ImportError(f"{path} is not below {package}")
+        return _machinery.FileFinder(path, (_machinery.SourceFileLoader, _machinery.SOURCE_SUFFIXES))
+
+    _python.path_hooks.insert(0, finder)
+    _python.path_importer_cache.clear()
+
+
+if _os.environ.get("MQBRIDGE_PURE", "0") not in ("", "0"):
+    _prefer_source(__path__[0])
+
+# isort: split
+from . import _sys
+from .constants import *
+from .errors import *
+from .version import *
+
+from .context import Context as Context
+from .poller import Poller as Poller
+from .poller import select as select
+from .socket import Socket as Socket
+
+#: Whether the hot modules in use are compiled. All of them are, or none.
+COMPILED: bool = not str(_sys.__file__).endswith(".py")
+
+# All names above without an underscore. Modules are not among them: one imports those by name.
+__all__ = ["__version__"]
+__all__ += [
+    name for name, thing in globals().items() if name[0] != "_" and not isinstance(thing, _ModuleType)
+]

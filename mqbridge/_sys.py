@@ -1,0 +1,373 @@
+"""The only door to the operating system, interpreted: the twin of `_sys.pyx`, with the same names and signatures.
+
+What the calls have in common: descriptors are ints, durations and the clock are nanoseconds, a failed call raises
+OSError, and "not now" (EAGAIN) is None, False or -1 as each docstring says. Every write carries MSG_NOSIGNAL (P41).
+There is no flusher here: a Python thread cannot promise its millisecond, so the caretaker writes late batches.
+"""
+
+import errno
+import os
+import time
+from typing import Any
+
+from mqbridge import _originals
+from mqbridge._originals import allocate_lock, get_ident, getaddrinfo, socket, start_thread
+
+__all__ = ["allocate_lock", "get_ident", "getaddrinfo", "socket", "start_thread"]
+
+READ = 1
+WRITE = 4
+ERROR = 8
+HANGUP = 16
+ONESHOT = 1 << 30
+
+HAS_FLUSHER = False
+
+_CHUNK = 65536
+_SEND_FLAGS = 0x40 | 0x4000  # MSG_DONTWAIT, MSG_NOSIGNAL: `_socket` names them only where they exist
+_RECV_FLAGS = 0x40
+_NOT_NOW = (errno.EAGAIN, errno.EWOULDBLOCK)
+
+clock = time.monotonic_ns
+
+
+class Lock:
+    """A lock that knows its owner. Locking it twice from one thread raises RuntimeError."""
+
+    __slots__ = ("_lock", "_owner")
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._owner = 0
+
+    def acquire(self) -> bool:
+        """Take the lock, waiting for it if need be."""
+        me = get_ident()
+        if self._owner == me:
+            raise RuntimeError(
+                "this thread is inside this socket already: a signal handler, __del__ or callback must not use the "
+                "socket that it interrupted; let it set a flag or use another socket"
+            )
+        self._lock.acquire()
+        self._owner = me
+        return True
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free; return whether it is ours now."""
+        if not self._lock.acquire(False):
+            return False
+        self._owner = get_ident()
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._owner = 0
+        self._lock.release()
+
+    def held(self) -> bool:
+        """Return whether the calling thread holds the lock."""
+        return self._owner == get_ident()
+
+
+class Growing:
+    """The bytes of one large frame, gathered as they arrive.
+
+    Memory is given for what has come, never for the size the peer announced.
+    """
+
+    __slots__ = ("size", "missing", "_bytes")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.missing = size
+        self._bytes = bytearray()
+
+    def append(self, data: bytes, start: int, stop: int) -> None:
+        """Add `data[start:stop]`, at most what is missing."""
+        count = stop - start
+        if start < 0 or stop > len(data) or count < 0 or count > self.missing:
+            raise ValueError(f"append({start}, {stop}): outside the data, or more than the {self.missing} bytes missing")
+        self._bytes += memoryview(data)[start:stop]
+        self.missing -= count
+
+    def finish(self) -> bytes:
+        """Return the whole frame; only when nothing is missing."""
+        if self.missing:
+            raise ValueError(f"{self.missing} of {self.size} bytes are missing")
+        whole = bytes(self._bytes)
+        self._bytes = bytearray()
+        return whole
+
+
+class Stream:
+    """A connected stream socket: reads, and an out-buffer of encoded bytes.
+
+    `fd` becomes this object's own, `wake` is an eventfd that the flusher signals when it had to stop. A part that is
+    held (`hold`) is written from the caller's bytes; until that is done, `holding` is true and nothing can be put
+    behind it.
+    """
+
+    __slots__ = ("fd", "blocked", "_socket", "_buffer", "_held", "_held_at")
+
+    def __init__(self, fd: int, wake: int) -> None:
+        self.fd = fd
+        # Whether the last write found the kernel's buffer full.
+        self.blocked = False
+        self._socket = socket(fileno=fd)
+        self._buffer = bytearray()
+        self._held: bytes | None = None
+        self._held_at = 0
+
+    def recv(self, limit: int) -> bytes | None:
+        """Receive up to `limit` bytes (at most 65,536): b"" is the end, None means none are there."""
+        try:
+            return self._socket.recv(min(limit, _CHUNK), _RECV_FLAGS)
+        except BlockingIOError:
+            return None
+
+    def recv_growing(self, growing: Growing) -> int:
+        """Receive straight into a large frame: how many bytes came, 0 at the end, -1 if none are there."""
+        try:
+            data = self._socket.recv(min(growing.missing, max(_CHUNK, growing.size - growing.missing)), _RECV_FLAGS)
+        except BlockingIOError:
+            return -1
+        growing.append(data, 0, len(data))
+        return len(data)
+
+    def put(self, header: bytes, body: bytes) -> None:
+        """Copy a frame's head and body behind what waits to be written."""
+        if self._held is not None:
+            raise RuntimeError("put() behind a held part")
+        self._buffer += header
+        self._buffer += body
+
+    def hold(self, header: bytes, body: bytes) -> None:
+        """Put a frame whose body is written from where it is; the object is kept until that is done."""
+        self.put(header, b"")
+        self._held = body
+        self._held_at = 0
+
+    @property
+    def holding(self) -> bool:
+        """Whether a held part is not written yet."""
+        return self._held is not None
+
+    def unwritten(self) -> int:
+        """Return how many bytes wait to be written."""
+        held = 0 if self._held is None else len(self._held) - self._held_at
+        return len(self._buffer) + held
+
+    def flush(self) -> bool:
+        """Write what waits; return whether all is written. Raises OSError when the connection is broken."""
+        while self._buffer or self._held is not None:
+            parts: list[Any] = [self._buffer] if self._buffer else []
+            if self._held is not None:
+                parts.append(memoryview(self._held)[self._held_at :])
+            try:
+                count = self._socket.sendmsg(parts, (), _SEND_FLAGS)
+            except BlockingIOError:
+                self.blocked = True
+                return False
+            size = len(self._buffer)
+            if count < size:
+                del self._buffer[:count]
+                self.blocked = True
+                return False
+            self._buffer.clear()
+            if self._held is not None:
+                self._held_at += count - size
+                if self._held_at < len(self._held):
+                    self.blocked = True
+                    return False
+                self._held = None
+        self.blocked = False
+        return True
+
+    def schedule(self, now: int) -> bool:
+        """Leave what waits to the flusher, which writes it about 200 µs after `now`; False if there is no flusher."""
+        return False
+
+    def close(self) -> None:
+        """Shut the connection down and close it; what is unwritten is dropped."""
+        if self.fd < 0:
+            return
+        self._forget()
+        try:
+            self._socket.shutdown(2)
+        except OSError:
+            self._socket.close()  # the peer was faster
+        else:
+            self._socket.close()
+
+    def abandon(self) -> None:
+        """Close this process's copy of the descriptor and nothing else: for a forked child (P35)."""
+        if self.fd < 0:
+            return
+        self._forget()
+        self._socket.close()
+
+    def shutdown_write(self) -> None:
+        """Tell the peer that nothing more comes."""
+        if self.fd >= 0:
+            try:
+                self._socket.shutdown(1)
+            except OSError:
+                return  # the peer was faster
+
+    def _forget(self) -> None:
+        self.fd = -1
+        self._buffer.clear()
+        self._held = None
+
+
+def _milliseconds(timeout: int) -> int:
+    return -1 if timeout < 0 else min((timeout + 999999) // 1000000, 2147483647)
+
+
+class Pollset:
+    """The descriptors that one owner waits on, as one descriptor: an epoll, level-triggered."""
+
+    __slots__ = ("fd", "_epoll")
+
+    def __init__(self) -> None:
+        if _originals.epoll is None:
+            raise OSError(errno.ENOSYS, "mqbridge needs epoll, which this platform lacks; run it on Linux")
+        self._epoll = _originals.epoll()
+        self.fd: int = self._epoll.fileno()
+
+    def add(self, fd: int, mask: int) -> None:
+        """Watch a descriptor for READ and WRITE; with ONESHOT once until `modify`."""
+        self._epoll.register(fd, mask)
+
+    def modify(self, fd: int, mask: int) -> None:
+        """Change what a descriptor is watched for."""
+        self._epoll.modify(fd, mask)
+
+    def remove(self, fd: int) -> None:
+        """Stop watching a descriptor; always before it is closed (P24, P28)."""
+        self._epoll.unregister(fd)
+
+    def wait(self, timeout: int) -> list[int]:
+        """Wait up to `timeout` ns (-1: for ever) and return `fd << 32 | mask` for at most 64 ready descriptors.
+
+        Signal handlers run here, with the GIL and outside any socket's lock (P37).
+        """
+        ready = self._epoll.poll(-1 if timeout < 0 else _milliseconds(timeout) / 1000, 64)
+        return [fd << 32 | mask for fd, mask in ready]
+
+    def ready(self) -> bool:
+        """Return whether a wait would find something."""
+        return bool(self._epoll.poll(0, 1))
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self.fd >= 0:
+            self.fd = -1
+            self._epoll.close()
+
+
+def poll(items: list[tuple[int, int]], timeout: int) -> list[tuple[int, int]]:
+    """poll(2): `items` is a list of (fd, mask); wait up to `timeout` ns (-1: for ever); return (fd, mask) pairs.
+
+    Returns an empty list after a signal whose handler did not raise.
+    """
+    poller = _originals.poll_object()
+    masks: dict[int, int] = {}
+    for fd, mask in items:
+        masks[fd] = masks.get(fd, 0) | mask
+    for fd, mask in masks.items():
+        poller.register(fd, mask)
+    ready: list[tuple[int, int]] = poller.poll(_milliseconds(timeout))
+    return ready
+
+
+class EventFd:
+    """An eventfd: non-blocking, closed on exec. Any thread may signal it, also while another one closes it."""
+
+    __slots__ = ("fd", "_lock")
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        # Without it the number could be another file's between the test and the write.
+        self._lock = allocate_lock()
+
+    def signal(self) -> None:
+        """Make it readable; nothing happens when it is closed."""
+        with self._lock:
+            if self.fd >= 0:
+                try:
+                    os.eventfd_write(self.fd, 1)
+                except BlockingIOError:
+                    return
+
+    def drain(self) -> None:
+        """Make it not readable; nothing happens when it is closed."""
+        with self._lock:
+            if self.fd >= 0:
+                try:
+                    os.eventfd_read(self.fd)
+                except BlockingIOError:
+                    return
+
+    def close(self) -> None:
+        """Close it."""
+        with self._lock:
+            if self.fd >= 0:
+                os.close(self.fd)
+                self.fd = -1
+
+
+def _find_timerfd() -> Any:
+    """Return (create, settime) from the C library where the standard library has none (before Python 3.13)."""
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    try:
+        create, settime = library.timerfd_create, library.timerfd_settime
+    except AttributeError:
+        return None
+
+    def checked(result: int) -> int:
+        if result < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return result
+
+    def make() -> int:
+        return checked(create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
+
+    def arm(fd: int, after: int) -> None:
+        spec = (ctypes.c_long * 4)(0, 0, after // 10**9, after % 10**9)
+        checked(settime(fd, 0, spec, None))
+
+    return make, arm
+
+
+if hasattr(os, "timerfd_create"):
+    HAS_TIMERFD = True
+
+    def timerfd() -> int:
+        """Return a new timerfd on the monotonic clock: non-blocking, closed on exec, not armed."""
+        return os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+
+    def timerfd_arm(fd: int, after: int) -> None:
+        """Let a timerfd become readable `after` ns from now (at least 1); 0 disarms it. Both clear an expiry."""
+        os.timerfd_settime_ns(fd, initial=after)
+
+else:
+    _timerfd = _find_timerfd()
+    HAS_TIMERFD = _timerfd is not None
+
+    def timerfd() -> int:
+        """Return a new timerfd on the monotonic clock: non-blocking, closed on exec, not armed."""
+        fd: int = _timerfd[0]()
+        return fd
+
+    def timerfd_arm(fd: int, after: int) -> None:
+        """Let a timerfd become readable `after` ns from now (at least 1); 0 disarms it. Both clear an expiry."""
+        _timerfd[1](fd, after)
+
+
+def close(fd: int) -> None:
+    """Close a descriptor."""
+    os.close(fd)

@@ -1,0 +1,236 @@
+"""The caretaker: a thread per context that looks after sockets nobody has visited for a moment.
+
+Handshakes, PING and PONG, reconnects, accepts, and what lingers after a close go on while the application computes or
+sleeps. It stays out of the way of whoever is in a socket: a second waiter on the same pollset would double the
+round trip. So it watches each pollset once (EPOLLONESHOT), arms it again at most every 10 ms, and when one fires it
+drives the socket only if nobody has looked at its pollset since. Arming is level-triggered, so nothing is lost; and
+with all armed and none visited it sleeps without a time-out. A socket that is attached to a loop gets 50 ms of grace
+first; never more, since a loop that has stopped must still answer a PING.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from mqbridge import _sys
+from mqbridge.pipes.signaler import Signaler
+
+_REST = 10_000_000
+_GRACE = 50_000_000
+# Without a flusher, how long a batch may wait.
+_TICK = 1_000_000
+
+_ARMED = 0
+_RESTING = 1
+_IN_GRACE = 2
+
+
+class _Ward:
+    """A socket that is looked after."""
+
+    __slots__ = ("driver", "fd", "visits", "state", "due")
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.fd: int = driver.pollset.fd
+        # The socket's count of visits when it was armed, or fired.
+        self.visits = driver.visits
+        self.state = _ARMED
+        self.due = 0
+
+    def visited(self) -> bool:
+        """Return whether somebody else drives the socket."""
+        return self.driver.visits != self.visits or self.driver.waiters > 0
+
+
+class Caretaker:
+    """The thread and what it looks after. It starts with its first ward; any thread may call its methods."""
+
+    def __init__(self) -> None:
+        self._lock: Any = _sys.allocate_lock()
+        self._wards: dict[int, _Ward] = {}
+        self._waiting: set[_Ward] = set()
+        self._unflushed: set[Any] = set()
+        self._flush_at = 0
+        self._calls: deque[Callable[[], None]] = deque()
+        self._signaler: Signaler | None = None
+        self._pollset: Any = None
+        self._stopping = False
+        self._stopping_when_idle = False
+
+    def adopt(self, driver: Any) -> None:
+        """Look after a socket from now on."""
+        with self._lock:
+            fd = driver.pollset.fd
+            if fd < 0 or fd in self._wards or self._stopping:
+                return
+            if self._pollset is None:
+                self._start()
+            self._wards[fd] = _Ward(driver)
+            self._pollset.add(fd, _sys.READ | _sys.ONESHOT)
+
+    def dismiss(self, driver: Any) -> None:
+        """Forget a socket; before its pollset is closed."""
+        with self._lock:
+            ward = self._wards.get(driver.pollset.fd)
+            if ward is not None and ward.driver is driver:
+                # If it waits for its turn, that finds it gone.
+                del self._wards[ward.fd]
+                self._pollset.remove(ward.fd)
+            self._unflushed.discard(driver)
+            idle = self._stopping_when_idle and not self._wards
+        if idle:
+            self.stop()
+
+    def flush_soon(self, driver: Any) -> None:
+        """Write a socket's batches at the next tick."""
+        if driver not in self._unflushed:
+            with self._lock:
+                if self._pollset is None:
+                    self._start()
+                first = not self._unflushed
+                if first:
+                    self._flush_at = _sys.clock() + _TICK
+                self._unflushed.add(driver)
+            if first and self._signaler is not None:
+                self._signaler.signal()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Make a call in this thread, where no socket's lock is held."""
+        self._calls.append(function)
+        with self._lock:
+            if self._pollset is None and not self._stopping:
+                self._start()
+            if self._signaler is not None:
+                self._signaler.signal()
+
+    def stop(self) -> None:
+        """End the thread; it holds no socket any more."""
+        with self._lock:
+            self._stopping = True
+            if self._signaler is not None:
+                self._signaler.signal()
+
+    def stop_when_idle(self) -> None:
+        """End the thread once there is nothing left to look after."""
+        with self._lock:
+            self._stopping_when_idle = True
+            if self._wards or self._calls:
+                return
+        self.stop()
+
+    def forked(self) -> None:
+        """In a child the thread does not exist; close its descriptors and nothing else (P35)."""
+        self._lock = _sys.allocate_lock()
+        self._stopping = True
+        if self._pollset is not None:
+            self._pollset.close()
+        if self._signaler is not None:
+            self._signaler.close()
+
+    # ---- the thread
+
+    def _start(self) -> None:
+        self._pollset = _sys.Pollset()
+        self._signaler = Signaler()
+        self._pollset.add(self._signaler.fd, _sys.READ)
+        _sys.start_thread(self._run, ())
+
+    def _run(self) -> None:
+        signaler: Any = self._signaler
+        pollset = self._pollset
+        while not self._stopping:
+            for entry in pollset.wait(self._timeout()):
+                fd = entry >> 32
+                if fd == signaler.fd:
+                    signaler.drain()
+                else:
+                    self._fired(fd)
+            while self._calls:
+                self._calls.popleft()()
+            self._flush()
+            self._take_turns()
+            if not _sys.HAS_TIMERFD:
+                self._expire()
+        with self._lock:
+            self._wards.clear()
+            self._pollset = self._signaler = None
+            pollset.close()
+            signaler.close()
+
+    def _timeout(self) -> int:
+        """Return how long to sleep, in ns; -1 while every ward is armed and nothing waits."""
+        if self._calls:
+            return 0
+        dues = [ward.due for ward in self._waiting]
+        if not _sys.HAS_TIMERFD:
+            dues += self._deadlines()
+        if self._unflushed:
+            dues.append(self._flush_at)
+        return max(0, min(dues) - _sys.clock()) if dues else -1
+
+    def _fired(self, fd: int) -> None:
+        with self._lock:
+            ward = self._wards.get(fd)
+        if ward is None:
+            return
+        if ward.visited():
+            self._wait(ward, _RESTING, _REST)
+        elif ward.driver.attached and not ward.driver.closing:
+            self._wait(ward, _IN_GRACE, _GRACE)
+        else:
+            self._drive(ward)
+
+    def _take_turns(self) -> None:
+        """Arm the rested, and drive those whose loop has not come."""
+        now = _sys.clock()
+        for ward in [ward for ward in self._waiting if ward.due <= now]:
+            self._waiting.discard(ward)
+            if ward.state == _IN_GRACE and not ward.visited():
+                self._drive(ward)
+            else:
+                self._arm(ward)
+
+    def _drive(self, ward: _Ward) -> None:
+        if ward.driver.drive():
+            self._arm(ward)
+        else:
+            self._wait(ward, _RESTING, _REST)
+
+    def _wait(self, ward: _Ward, state: int, delay: int) -> None:
+        ward.state = state
+        ward.due = _sys.clock() + delay
+        self._waiting.add(ward)
+
+    def _arm(self, ward: _Ward) -> None:
+        ward.state = _ARMED
+        ward.visits = ward.driver.visits
+        with self._lock:
+            if self._wards.get(ward.fd) is ward:
+                self._pollset.modify(ward.fd, _sys.READ | _sys.ONESHOT)
+
+    def _flush(self) -> None:
+        """Write batches that nobody came back for."""
+        if self._unflushed and self._flush_at <= _sys.clock():
+            with self._lock:
+                drivers = list(self._unflushed)
+                self._unflushed.clear()
+            for driver in drivers:
+                if not driver.flush_if_free():
+                    self.flush_soon(driver)
+
+    # ---- without timerfd
+
+    def _deadlines(self) -> list[int]:
+        with self._lock:
+            wards = list(self._wards.values())
+        return [due for due in (ward.driver.timers.next_due() for ward in wards) if due]
+
+    def _expire(self) -> None:
+        now = _sys.clock()
+        with self._lock:
+            wards = list(self._wards.values())
+        for ward in wards:
+            due = ward.driver.timers.next_due()
+            if due and due <= now:
+                ward.driver.drive()

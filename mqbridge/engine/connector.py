@@ -1,0 +1,215 @@
+"""A connector: keeps one endpoint connected, dialling again with growing pauses."""
+
+import errno
+import random
+from typing import Any
+
+import _socket
+from mqbridge import _sys
+from mqbridge.constants import Event
+from mqbridge.engine.driver import CALL
+from mqbridge.engine.link import Link
+from mqbridge.engine.listener import new_pipe
+from mqbridge.engine.resolver import resolve
+from mqbridge.pipes.pipe import Pipe
+from mqbridge.transports import tcp
+from mqbridge.transports.endpoint import Endpoint
+
+_MILLISECOND = 1_000_000
+
+
+class Connector:
+    """Connects a driver to one endpoint. All methods are called under the driver's lock.
+
+    With IMMEDIATE=0 the pipe is there from the beginning and lives through reconnects, so messages gather while there
+    is no connection, and those not wholly written when one breaks are sent first on the next.
+    """
+
+    __slots__ = ("driver", "endpoint", "_where", "_link", "_pipe", "_unsent", "_handle", "_addresses", "_timer", "_pause", "_closed")
+
+    def __init__(self, driver: Any, where: Endpoint) -> None:
+        self.driver = driver
+        self.endpoint = str(where)
+        self._where = where
+        self._link: Link | None = None
+        self._pipe: Pipe | None = None
+        self._unsent: list[Any] = []
+        # The socket that is connecting now.
+        self._handle: Any = None
+        # Addresses of the name still to be tried.
+        self._addresses: list[tcp.Address] = []
+        # The next attempt, or the end of this one's patience.
+        self._timer: Any = None
+        self._pause = 0
+        self._closed = False
+        if not driver.options.immediate:
+            self._pipe = new_pipe(driver)
+            self._pipe.endpoint = self.endpoint
+            if not driver.attach(self._pipe):
+                self._pipe = None
+        self._begin()
+
+    # ---- dialling
+
+    def _begin(self) -> None:
+        self._timer = None
+        where = self._where
+        ipv6 = bool(self.driver.options.ipv6)
+        address = tcp.literal(where.host, where.port, ipv6)
+        if address is not None:
+            self._addresses = [address]
+            self._dial()
+            return
+        mailbox = self.driver.mailbox
+        # Looked up again for each attempt: a name may have moved. The answer comes back as a letter.
+        resolve(where.host, where.port, ipv6, lambda found: mailbox.post(CALL, lambda: self._resolved(found)))
+
+    def _resolved(self, found: list[tcp.Address] | OSError) -> None:
+        if self._closed or self._link is not None or self._handle is not None:
+            return
+        if isinstance(found, OSError):
+            self._retry(found.errno)
+        else:
+            self._addresses = found
+            self._dial()
+
+    def _dial(self) -> None:
+        driver = self.driver
+        try:
+            handle, connected = tcp.dial(self._addresses.pop(0), self._where, driver.options)
+        except OSError as error:
+            self._failed(error.errno)
+            return
+        if connected:
+            self._connected(handle)
+            return
+        driver.emit(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
+        self._handle = handle
+        driver.pollset.watch(handle.fileno(), _sys.WRITE, self)
+        if driver.options.connect_timeout > 0:
+            delay = driver.options.connect_timeout * _MILLISECOND
+            self._timer = driver.timers.after(delay, self._expired)
+
+    def ready(self, mask: int) -> None:
+        """The attempt has an outcome."""
+        handle = self._handle
+        outcome = handle.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        self._put_down(False)
+        if outcome:
+            handle.close()
+            self._failed(outcome)
+        else:
+            self._connected(handle)
+
+    def _expired(self) -> None:
+        handle = self._handle
+        self._timer = None
+        self._put_down(False)
+        handle.close()
+        self._failed(errno.ETIMEDOUT)
+
+    def _put_down(self, forked: bool) -> None:
+        """The connecting socket is no longer ours to watch."""
+        if not forked:
+            self.driver.timers.cancel(self._timer)
+            if self._handle is not None:
+                self.driver.pollset.unwatch(self._handle.fileno())
+        self._timer = None
+        self._handle = None
+
+    def _connected(self, handle: Any) -> None:
+        driver = self.driver
+        try:
+            tcp.tune(handle, driver.options)
+        except OSError as error:
+            handle.close()
+            self._failed(error.errno)
+            return
+        fd = handle.detach()
+        driver.emit(Event.CONNECTED, self.endpoint, fd)
+        unsent = self._unsent
+        self._unsent = []
+        self._link = Link(driver, self, fd, self.endpoint, unsent)
+        if driver.closing:
+            self._link.leave()
+
+    def _failed(self, error: int | None) -> None:
+        if self._addresses:
+            self._dial()
+        else:
+            self._retry(error)
+
+    def _retry(self, error: int | None) -> None:
+        """Dial again after a pause: RECONNECT_IVL, doubled each time up to RECONNECT_IVL_MAX, and a random part."""
+        driver = self.driver
+        options = driver.options
+        driver.emit(Event.CLOSED, self.endpoint, error or 0)
+        if options.reconnect_ivl < 0:
+            return
+        if self._pause == 0:
+            self._pause = options.reconnect_ivl
+        pause = self._pause + random.randrange(options.reconnect_ivl or 1)
+        if options.reconnect_ivl_max > options.reconnect_ivl:
+            self._pause = min(self._pause * 2, options.reconnect_ivl_max)
+        driver.emit(Event.CONNECT_RETRIED, self.endpoint, pause)
+        self._timer = driver.timers.after(max(1, pause) * _MILLISECOND, self._begin)
+
+    # ---- the link's owner
+
+    def pipe_for(self, link: Link) -> Pipe | None:
+        """Return the pipe for the peer that has shaken hands, or None if the socket takes no more peers."""
+        self._pause = 0
+        if self._pipe is not None:
+            return self._pipe
+        pipe = new_pipe(self.driver)
+        pipe.endpoint = self.endpoint
+        return pipe if self.driver.attach(pipe) else None
+
+    def link_ended(self, link: Link, pipe: Pipe | None, unsent: list[Any]) -> None:
+        """The connection is over: keep what is unsent if the pipe lives on, and dial again."""
+        self._link = None
+        if self._pipe is not None and not self._closed:
+            self._unsent = unsent
+        elif pipe is not None:
+            self.driver.end(pipe)
+        if not self._closed and (not self.driver.closing or self.busy()):
+            self._retry(0)
+
+    # ---- the end
+
+    def busy(self) -> bool:
+        """Return whether messages wait that were never written."""
+        if self._unsent:
+            return True
+        pipe = self._pipe
+        if self._link is not None:
+            return self._link.busy() or (pipe is not None and not pipe.outbound.empty())
+        return pipe is not None and not pipe.outbound.empty()
+
+    def hopeful(self) -> bool:
+        """Return whether there is a connection, or one is being made at this moment."""
+        return self._link is not None or self._handle is not None
+
+    def close(self, forked: bool) -> None:
+        """Stop dialling, and drop what waits; a link goes its own way. In a forked child only close (P35)."""
+        if self._closed:
+            return
+        self._closed = True
+        handle = self._handle
+        self._put_down(forked)
+        if handle is not None:
+            handle.close()
+        self._unsent = []
+        if self._pipe is not None and self._link is None and not forked:
+            self.driver.end(self._pipe)
+
+    def disconnect(self) -> None:
+        """Stop, but let the connection write what is left."""
+        self.close(False)
+        if self._link is not None:
+            self._link.leave()
+
+    def describe(self) -> str:
+        """Return what is waiting and where to, for a warning."""
+        count = len(self._unsent) + (self._pipe.outbound.waiting() if self._pipe is not None else 0)
+        return f"{count} message(s) to {self.endpoint}"

@@ -1,0 +1,116 @@
+cimport cython
+from libc.stdint cimport int64_t
+
+from mqbridge._sys cimport Lock
+from mqbridge.engine.pollset cimport Pollset
+from mqbridge.patterns.pattern cimport Pattern
+from mqbridge.pipes.pipe cimport Pipe
+from mqbridge.pipes.signaler cimport Mailbox
+
+
+cdef int _LOOK_EVERY
+
+
+cdef class Driver:
+    cdef public object engine
+    cdef public object options
+    cdef public Pattern pattern
+    cdef public Lock lock
+    cdef public Pollset pollset
+    cdef public Mailbox mailbox
+    cdef public object timers
+    cdef public set pipes
+    cdef public set links
+    cdef public dict endpoints
+    cdef public object last_endpoint
+    cdef public list dirty
+    cdef public int64_t last_write
+    cdef public Py_ssize_t visits
+    cdef public Py_ssize_t waiters
+    cdef public bint attached
+    cdef public bint changed
+    cdef public bint unfinished
+    cdef public int stopped
+    cdef public bint closing
+    cdef public bint gathers
+    cdef public object sink
+    cdef public bint more
+    cdef list _incoming
+    cdef list _outgoing
+    cdef list _views
+    cdef object _recv_level
+    cdef object _send_level
+    cdef Py_ssize_t _in_waiters
+    cdef Py_ssize_t _out_waiters
+    cdef Py_ssize_t _observed
+    cdef Py_ssize_t _since_look
+    cdef object __weakref__
+
+    cpdef enter(self)
+
+    cpdef leave(self)
+
+    cdef _refuse(self)
+
+    cdef _tell(self)
+
+    cdef bint _ready_in(self) except -1
+
+    cpdef process(self)
+
+    cpdef flush(self)
+
+    cdef _look_sometimes(self)
+
+    cpdef bint drive(self) except -1
+
+    cpdef ready(self, int mask)
+
+    cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef end(self, Pipe pipe)
+
+    cpdef send(self, bytes part, bint more, int timeout, view)
+
+    cpdef send_whole(self, message, int timeout, view)
+
+    cdef _send_in_parts(self, bytes part, bint more, int timeout, view)
+
+    cdef _await_room(self, int timeout, view)
+
+    cdef _send_slowly(self, message, int timeout, view)
+
+    cpdef receive(self, int timeout, view)
+
+    cpdef receive_whole(self, int timeout, view)
+
+    cdef _next_part(self)
+
+    cdef _receive(self, int timeout, view)
+
+    cdef _receive_slowly(self, int timeout, view)
+
+    cdef int64_t _until(self, int timeout, int default) except? -7
+
+    @cython.locals(remaining=int64_t)
+    cdef bint _wait_or_raise(self, bint reading, int64_t until, view, operation) except -1
+
+    cdef _raise_again(self, operation, int64_t until)
+
+    cdef _reason(self, operation)
+
+    cdef _sleep(self, bint reading, int64_t timeout)
+
+    cdef _wait_begins(self, bint reading, bint writing)
+
+    cdef _wait_ends(self, bint reading, bint writing)
+
+    cpdef int begin_wait(self, int mask) except -1
+
+    cpdef end_wait(self, int mask)
+
+    cdef int _events(self) except -1
+
+    cpdef int events(self, view) except -1
+
+    cpdef _stop(self, int error)

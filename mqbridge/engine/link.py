@@ -1,0 +1,440 @@
+"""A link: one connection. Operating system's socket <-> ZMTP connection <-> pipe.
+
+Outwards, messages are taken from the pipe, encoded into the stream's out-buffer and written in batches; they count
+against the high-water mark, and are kept, until they are written. Inwards, one large chunk is read at a time and cut
+into messages until the pipe is at its mark; the undecoded rest stays here and is decoded when the pipe is down to its
+low-water mark, without waiting for the network to say anything more.
+
+A link belongs to an owner, the listener that accepted it or the connector that dialled: `owner.pipe_for(link)` gives
+the pipe once the handshake is done, `owner.link_ended(link, unsent)` gets back what was not written.
+"""
+
+from typing import Any
+
+from mqbridge import _sys
+from mqbridge.constants import Event
+from mqbridge.pipes.pipe import Outlet, Pipe
+from mqbridge.zmtp.connection import Connection
+from mqbridge.zmtp.frames import Encoder, encoded_size
+
+# A socket that has not sent for this long is idle: its next message is written at once.
+_IDLE = 50_000
+# A batch of this many bytes is written.
+_BATCH = 65536
+_CHUNK = 65536
+# A large frame with at least this much missing is received in place.
+_IN_PLACE = 32768
+_NO_LIMIT = 1 << 30
+# What reading once found.
+_END = 0
+_DRY = 1
+_FULL = 2
+# Data received but not read by a closing socket, in chunks: after that many the peer is not going to stop.
+_LAST_WORDS = 1024
+
+
+class Link(Outlet):
+    """One connection of a driver. All methods are called under the driver's lock."""
+
+    __slots__ = (
+        "driver",
+        "owner",
+        "stream",
+        "connection",
+        "pipe",
+        "endpoint",
+        "_encoder",
+        "_resend",
+        "_inflight",
+        "_message",
+        "_part",
+        "_interest",
+        "_blocked",
+        "_paused",
+        "_ended_input",
+        "_dirty",
+        "_leaving",
+        "_deadline",
+        "_established",
+    )
+
+    def __init__(self, driver: Any, owner: Any, fd: int, endpoint: str, unsent: list[Any]) -> None:
+        options = driver.options
+        self.driver = driver
+        self.owner = owner
+        self.endpoint = endpoint
+        self.stream = _sys.Stream(fd, driver.mailbox.signaler.fd)
+        self.connection = Connection(
+            driver.pattern.name,
+            as_server=False,
+            mechanism="NULL",
+            routing_id=options.routing_id,
+            max_message_size=options.maxmsgsize,
+        )
+        self.pipe: Pipe | None = None
+        self._encoder = Encoder()
+        # Messages of an earlier connection that were not written, to be sent before the pipe's.
+        self._resend = unsent
+        # What is in the out-buffer, oldest first: messages, and commands as bytearray.
+        self._inflight: list[Any] = []
+        # The message that is put there part by part, and its next part.
+        self._message: Any = None
+        self._part = 0
+        self._interest = _sys.READ
+        # The kernel takes no more for now.
+        self._blocked = False
+        # The pipe takes no more for now.
+        self._paused = False
+        # The connection is gone, and its last bytes are in the decoder.
+        self._ended_input = False
+        self._dirty = False
+        # The socket is closed, and this link only writes what is left.
+        self._leaving = False
+        self._established = False
+        driver.links.add(self)
+        driver.pollset.watch(fd, _sys.READ, self)
+        self._deadline = None
+        if options.handshake_ivl > 0:
+            self._deadline = driver.timers.after(options.handshake_ivl * 1_000_000, self._handshake_expired)
+        self._send_commands()
+
+    # ---- outwards
+
+    def written(self, pipe: Pipe) -> None:
+        """A message was put into the pipe: write it, or let it gather."""
+        if self._blocked:
+            return
+        driver = self.driver
+        self._encode()
+        now = _sys.clock()
+        if not driver.gathers or now - driver.last_write > _IDLE or self.stream.holding:
+            self._write()
+            driver.last_write = _sys.clock()
+            return
+        driver.last_write = now
+        if self.stream.unwritten() >= _BATCH:
+            self._write()
+            return
+        if not self._dirty:
+            self._dirty = True
+            driver.dirty.append(self)
+        if not self.stream.schedule(now):
+            driver.engine.flush_soon(driver)
+
+    def make_room(self, pipe: Pipe) -> None:
+        """The pipe is at its mark: what is in the batch leaves before that counts."""
+        if not self._blocked:
+            self._write()
+        if pipe.outbound.full():
+            pipe.outbound.writer_sleeps = True
+
+    def flush_batch(self) -> None:
+        """Write the batch."""
+        self._dirty = False
+        if not self._blocked and self.stream.fd >= 0:
+            self._write()
+
+    def _encode(self) -> None:
+        """Put messages into the out-buffer until that is a batch."""
+        stream = self.stream
+        pipe = self.pipe
+        if pipe is None:
+            return
+        outbound = pipe.outbound
+        while not stream.holding and stream.unwritten() < _BATCH:
+            message = self._message
+            part = self._part
+            if message is None:
+                part = 0
+                if self._resend:
+                    message = self._resend.pop(0)
+                else:
+                    message = outbound.take()
+                if message is None:
+                    return
+                self._inflight.append(message)
+            part = self._encoder.put(stream, message, part)
+            if part >= 0:
+                self._message = message
+                self._part = part
+            else:
+                self._message = None
+
+    def _write(self) -> None:
+        """Write until all is gone or the kernel takes no more."""
+        while True:
+            try:
+                done = self.stream.flush()
+            except OSError:
+                # Only output is over: what the peer sent before it went is still to be read.
+                self._read_last_words()
+                return
+            if not done:
+                self._want(self._interest | _sys.WRITE)
+                self._blocked = True
+                return
+            self._blocked = False
+            self._release()
+            self._encode()
+            if self.stream.unwritten() == 0:
+                break
+        if self._interest & _sys.WRITE:
+            self._want(self._interest & ~_sys.WRITE)
+        if self._leaving:
+            self._leave_if_done()
+
+    def _release(self) -> None:
+        """Everything encoded has been written: it counts no more."""
+        pipe = self.pipe
+        if pipe is None or not self._inflight:
+            return
+        outbound = pipe.outbound
+        if self._message is None:
+            count = len(self._inflight)
+            for entry in self._inflight:
+                if type(entry) is bytearray:
+                    count -= 1
+            self._inflight.clear()
+            outbound.release(count)
+        if outbound.writer_sleeps and outbound.low():
+            outbound.writer_sleeps = False
+            self.driver.pattern.writable(pipe)
+            self.driver.changed = True
+
+    def _send_commands(self) -> None:
+        """Put what the protocol itself has to say on the wire; between two messages only."""
+        if self._message is not None:
+            return
+        data = self.connection.data_to_send()
+        if data:
+            self._inflight.append(bytearray(data))
+            self.stream.put(b"", data)
+            if not self._blocked:
+                self._write()
+
+    def unsent(self) -> list[Any]:
+        """Return the messages that are not wholly written, oldest first; they still count."""
+        rest: list[Any] = []
+        unwritten = self.stream.unwritten()
+        inflight = self._inflight
+        if self._message is not None:
+            rest.append(inflight.pop())
+            for part in self._message[: self._part]:
+                unwritten -= encoded_size(part)
+        while inflight and unwritten > 0:
+            entry = inflight.pop()
+            if type(entry) is bytearray:
+                unwritten -= len(entry)
+            else:
+                unwritten -= encoded_size(entry)
+                rest.append(entry)
+        rest.reverse()
+        return rest + self._resend
+
+    # ---- inwards
+
+    def ready(self, mask: int) -> None:
+        """The descriptor is ready."""
+        if mask & ~_sys.WRITE:
+            if self._paused:
+                if mask & (_sys.HANGUP | _sys.ERROR):
+                    self._read_last_words()
+                else:
+                    self._want(self._interest & ~_sys.READ)
+            else:
+                self._read()
+        if mask & _sys.WRITE and self.stream.fd >= 0:
+            self._blocked = False
+            self._write()
+
+    def _read(self) -> None:
+        """Read one chunk and deliver what is whole."""
+        found = self._receive_chunk()
+        if found == _FULL:
+            self.driver.unfinished = True
+        elif found == _END:
+            self._ended_input = True
+        self._deliver()
+
+    def _receive_chunk(self) -> int:
+        """Read once: _END if the connection is over, _FULL if there may be more, _DRY if not."""
+        connection = self.connection
+        large = connection.decoder.large
+        try:
+            if large is not None and large.missing >= _IN_PLACE:
+                count = self.stream.recv_growing(large)
+                if count == 0:
+                    return _END
+                return _FULL if count >= _IN_PLACE else _DRY
+            data = self.stream.recv(_CHUNK)
+        except OSError:
+            return _END
+        if data is None:
+            return _DRY
+        size = len(data)
+        if size == 0:
+            return _END
+        if not self._leaving:
+            connection.receive_data(data)
+        return _FULL if size == _CHUNK else _DRY
+
+    def _read_last_words(self) -> None:
+        """The connection is broken, or ends while the pipe is full: take what is there still, and then end."""
+        if self.stream.fd < 0 or self._ended_input:
+            return
+        self.driver.pollset.unwatch(self.stream.fd)
+        self._blocked = True
+        for _ in range(_LAST_WORDS):
+            if self._receive_chunk() != _FULL:
+                break
+        self._ended_input = True
+        if not self._paused:
+            self._deliver()
+
+    def resume(self, pipe: Pipe) -> None:
+        """The pipe is down to its low-water mark."""
+        pipe.inbound.writer_sleeps = False
+        self._paused = False
+        self._deliver()
+        if not self._paused and not self._ended_input and not self._interest & _sys.READ:
+            self._want(self._interest | _sys.READ)
+
+    def _deliver(self) -> None:
+        """Decode into the pipe, up to its high-water mark."""
+        connection = self.connection
+        if not self._established:
+            if connection.ready:
+                self._establish()
+            self._send_commands()
+            if not self._established:
+                if connection.closed or self._ended_input:
+                    self.end()
+                return
+        pipe: Any = self.pipe
+        if self._leaving:
+            if self._ended_input or connection.closed:
+                self.end()
+            return
+        inbound = pipe.inbound
+        limit = inbound.limit
+        room = limit - inbound.length() if limit > 0 else _NO_LIMIT
+        if room > 0:
+            messages = connection.messages(room)
+            if messages:
+                for message in messages:
+                    inbound.push(message)
+                self.driver.pattern.readable(pipe)
+                self.driver.changed = True
+            self._send_commands()
+        if connection.decoder.pending or room <= 0:
+            self._paused = True
+            inbound.writer_sleeps = True
+        elif connection.closed or self._ended_input:
+            self.end()
+
+    # ---- beginning and end
+
+    def _establish(self) -> None:
+        """The handshake is done: from now on messages flow."""
+        driver = self.driver
+        self._established = True
+        driver.timers.cancel(self._deadline)
+        self._deadline = None
+        self._inflight.clear()
+        driver.emit(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0)
+        pipe = self.owner.pipe_for(self)
+        if pipe is None:
+            self._established = False
+            self.end()
+            return
+        self.pipe = pipe
+        pipe.metadata = self.connection.peer
+        pipe.outlet = self
+        self._encode()
+        if not self._blocked:
+            self._write()
+        if self.stream.fd >= 0 and not pipe.outbound.full():
+            driver.pattern.writable(pipe)
+        driver.changed = True
+
+    def _handshake_expired(self) -> None:
+        self._deadline = None
+        self.driver.emit(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, "the handshake took too long")
+        self.end()
+
+    def end(self) -> None:
+        """The connection is over: say so, give back what is unsent, close."""
+        driver = self.driver
+        if self not in driver.links:
+            return
+        driver.links.discard(self)
+        driver.timers.cancel(self._deadline)
+        self._deadline = None
+        connection = self.connection
+        if connection.error is not None:
+            event = Event.DISCONNECTED if self._established else Event.HANDSHAKE_FAILED_PROTOCOL
+            driver.emit(event, self.endpoint, str(connection.error))
+        else:
+            driver.emit(Event.DISCONNECTED, self.endpoint, self.stream.fd)
+        unsent = self.unsent()
+        self.close(False)
+        pipe = self.pipe
+        if pipe is not None:
+            pipe.outlet = None
+            self.pipe = None
+        self.owner.link_ended(self, pipe, unsent)
+        driver.changed = True
+
+    def close(self, forked: bool) -> None:
+        """Close the descriptor: unwatched, then shut down, then closed (P24); in a forked child only closed (P35)."""
+        if self._dirty and self in self.driver.dirty:
+            self.driver.dirty.remove(self)
+        self._dirty = False
+        if forked:
+            self.stream.abandon()
+        elif self.stream.fd >= 0:
+            self.driver.pollset.unwatch(self.stream.fd)
+            self.stream.close()
+
+    def leave(self) -> None:
+        """The socket is closed: write what is left, read and drop what still comes, then close."""
+        self._leaving = True
+        if self._paused:
+            # A close with unread data would reset the connection and take our last messages with it.
+            self._paused = False
+            if self.stream.fd >= 0 and not self._ended_input:
+                self._want(self._interest | _sys.READ)
+        if self._dirty or not self._blocked:
+            self.flush_batch()
+        self._leave_if_done()
+
+    def _leave_if_done(self) -> None:
+        if self.busy():
+            return
+        if self.stream.fd < 0 or self._ended_input:
+            self.end()
+            return
+        found = _FULL
+        talked = False
+        for _ in range(_LAST_WORDS):
+            found = self._receive_chunk()
+            if found != _FULL:
+                break
+            talked = True
+        if found == _END or not talked:
+            self.end()
+        else:
+            # It is still talking. Wait for its own end, within linger, so that no reset overtakes our messages.
+            self.stream.shutdown_write()
+
+    def busy(self) -> bool:
+        """Return whether messages are not written yet."""
+        pipe = self.pipe
+        if pipe is None:
+            return bool(self._resend)
+        return not pipe.outbound.empty() or self.stream.unwritten() > 0 or bool(self._resend)
+
+    def _want(self, interest: int) -> None:
+        if interest != self._interest and self.stream.fd >= 0 and not self._ended_input:
+            self._interest = interest
+            self.driver.pollset.change(self.stream.fd, interest)

@@ -1,0 +1,109 @@
+"""A listener: accepts connections for one bound endpoint."""
+
+import errno
+from typing import Any
+
+from mqbridge import _sys
+from mqbridge.constants import Event
+from mqbridge.engine.link import Link
+from mqbridge.pipes.fifo import Fifo
+from mqbridge.pipes.pipe import Pipe
+from mqbridge.transports import tcp
+
+# Connections taken in one visit; the rest make the next one.
+_AT_ONCE = 64
+# How long a listener stays out of the pollset for want of descriptors (P42).
+_PAUSE = 100_000_000
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def new_pipe(driver: Any) -> Pipe:
+    """Return a pipe with the socket's high-water marks."""
+    return Pipe(Fifo(driver.options.rcvhwm), Fifo(driver.options.sndhwm))
+
+
+class Listener:
+    """Listens for a driver. All methods are called under the driver's lock."""
+
+    __slots__ = ("driver", "endpoint", "_handle", "_fd", "_pause")
+
+    def __init__(self, driver: Any, handle: Any, endpoint: str) -> None:
+        self.driver = driver
+        self.endpoint = endpoint
+        self._handle = handle
+        self._fd: int = handle.fileno()
+        self._pause: Any = None
+        driver.pollset.watch(self._fd, _sys.READ, self)
+        driver.emit(Event.LISTENING, endpoint, self._fd)
+
+    def ready(self, mask: int) -> None:
+        """Connections have come."""
+        driver = self.driver
+        for _ in range(_AT_ONCE):
+            try:
+                fd = tcp.accept(self._handle)
+            except OSError as error:
+                driver.emit(Event.ACCEPT_FAILED, self.endpoint, error.errno)
+                if error.errno in _EXHAUSTED:
+                    # It stays readable for ever, and the connection cannot be taken: look again in a while.
+                    driver.pollset.unwatch(self._fd)
+                    self._pause = driver.timers.after(_PAUSE, self._go_on)
+                return
+            if fd < 0:
+                return
+            self._accepted(fd)
+        driver.unfinished = True
+
+    def _accepted(self, fd: int) -> None:
+        driver = self.driver
+        handle = _sys.socket(fileno=fd)
+        try:
+            tcp.tune(handle, driver.options)
+        except OSError as error:
+            # The peer is gone already.
+            driver.emit(Event.ACCEPT_FAILED, self.endpoint, error.errno)
+            handle.close()
+            return
+        driver.emit(Event.ACCEPTED, self.endpoint, fd)
+        Link(driver, self, handle.detach(), self.endpoint, [])
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self.driver.pollset.watch(self._fd, _sys.READ, self)
+
+    def pipe_for(self, link: Link) -> Pipe | None:
+        """Return a pipe for a peer that has shaken hands, or None if the socket takes no more peers."""
+        pipe = new_pipe(self.driver)
+        pipe.endpoint = self.endpoint
+        return pipe if self.driver.attach(pipe) else None
+
+    def link_ended(self, link: Link, pipe: Pipe | None, unsent: list[Any]) -> None:
+        """A connection is over, and with it its pipe."""
+        if pipe is not None:
+            self.driver.end(pipe)
+
+    def busy(self) -> bool:
+        """A listener has nothing to send."""
+        return False
+
+    def close(self, forked: bool) -> None:
+        """Stop listening; in a forked child only close the descriptor (P35)."""
+        driver = self.driver
+        fd = self._fd
+        if fd < 0:
+            return
+        self._fd = -1
+        if not forked:
+            driver.timers.cancel(self._pause)
+            driver.pollset.unwatch(fd)
+            try:
+                # A copy of the descriptor in a forked child must not go on taking connections.
+                self._handle.shutdown(2)
+            except OSError:
+                pass  # nothing to shut down any more
+        self._handle.close()
+        driver.emit(Event.CLOSED, self.endpoint, fd)
+
+    def disconnect(self) -> None:
+        """Stop listening; connections made here live on, until their peer ends them or the socket is closed."""
+        self.close(False)

@@ -1,0 +1,250 @@
+"""The socket options: one table, and the values of one socket.
+
+The table says for each option its type, default and range, when a new value takes effect, and which
+attribute of `Options` holds it. What an option *does* is elsewhere: the engine reads the attributes of
+`Options` directly. An option that is not in the table is not supported, and setting or reading it is an
+error; none is ignored silently.
+
+The numbers are those of the libzmq manual, zmq_setsockopt and zmq_getsockopt.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from .constants import Errno, SocketOption, SocketType, _OptType
+from .errors import ZMQError
+
+_INT_MAX = 2**31 - 1
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+
+class Effect(Enum):
+    """When a new value of an option counts."""
+
+    AT_ONCE = "at once"
+    NEXT_ENDPOINT = "for later bind and connect"
+
+
+class Option(NamedTuple):
+    """One row of the table: `low` and `high` are the limits of an int, or of the length of a bytes value."""
+
+    option: SocketOption
+    default: int | bytes
+    low: int
+    high: int
+    effect: Effect
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        """The name users know."""
+        return self.option.name
+
+    @property
+    def attribute(self) -> str:
+        """The attribute of `Options` that holds the value."""
+        return self.option.name.lower()
+
+    @property
+    def is_bytes(self) -> bool:
+        """Whether the value is bytes, and not an int."""
+        return self.option._opt_type is _OptType.BYTES
+
+
+_NOW = Effect.AT_ONCE
+_NEXT = Effect.NEXT_ENDPOINT
+_MS_OR_EVER = "milliseconds; -1 waits for ever"
+_MESSAGES = "messages; 0 is no limit"
+_SYSTEM = "-1 leaves it to the operating system"
+
+# fmt: off
+_ROWS = (
+    Option(SocketOption.AFFINITY, 0, _INT64_MIN, _INT64_MAX, _NEXT, "a bitmap of I/O threads"),
+    Option(SocketOption.ROUTING_ID, b"", 1, 255, _NEXT, "bytes"),
+    Option(SocketOption.SNDBUF, -1, -1, _INT_MAX, _NEXT, f"bytes; {_SYSTEM}"),
+    Option(SocketOption.RCVBUF, -1, -1, _INT_MAX, _NEXT, f"bytes; {_SYSTEM}"),
+    Option(SocketOption.LINGER, -1, -1, _INT_MAX, _NOW, _MS_OR_EVER),
+    Option(SocketOption.RECONNECT_IVL, 100, -1, _INT_MAX, _NEXT, "milliseconds; -1 never reconnects"),
+    Option(SocketOption.BACKLOG, 100, 0, _INT_MAX, _NEXT, "connections"),
+    Option(SocketOption.RECONNECT_IVL_MAX, 0, 0, _INT_MAX, _NEXT, "milliseconds; 0 is RECONNECT_IVL"),
+    Option(SocketOption.MAXMSGSIZE, -1, _INT64_MIN, _INT64_MAX, _NEXT, "bytes; negative is no limit"),
+    Option(SocketOption.SNDHWM, 1000, 0, _INT_MAX, _NOW, _MESSAGES),
+    Option(SocketOption.RCVHWM, 1000, 0, _INT_MAX, _NOW, _MESSAGES),
+    Option(SocketOption.RCVTIMEO, -1, -1, _INT_MAX, _NOW, _MS_OR_EVER),
+    Option(SocketOption.SNDTIMEO, -1, -1, _INT_MAX, _NOW, _MS_OR_EVER),
+    Option(SocketOption.TCP_KEEPALIVE, -1, -1, 1, _NEXT, f"0 is off, 1 is on; {_SYSTEM}"),
+    Option(SocketOption.TCP_KEEPALIVE_CNT, -1, -1, _INT_MAX, _NEXT, f"probes; {_SYSTEM}"),
+    Option(SocketOption.TCP_KEEPALIVE_IDLE, -1, -1, _INT_MAX, _NEXT, f"seconds; {_SYSTEM}"),
+    Option(SocketOption.TCP_KEEPALIVE_INTVL, -1, -1, _INT_MAX, _NEXT, f"seconds; {_SYSTEM}"),
+    Option(SocketOption.IMMEDIATE, 0, 0, 1, _NEXT, "1 queues only for completed connections"),
+    Option(SocketOption.IPV6, 0, 0, 1, _NEXT, "1 allows IPv6 besides IPv4"),
+    Option(SocketOption.TOS, 0, 0, _INT_MAX, _NEXT, "the type-of-service byte of IP"),
+    Option(SocketOption.HANDSHAKE_IVL, 30000, 0, _INT_MAX, _NEXT, "milliseconds; 0 waits for ever"),
+    Option(SocketOption.CONNECT_TIMEOUT, 0, 0, _INT_MAX, _NEXT, "milliseconds; 0 is the operating system's"),
+)
+# fmt: on
+
+TABLE: dict[int, Option] = {int(row.option): row for row in _ROWS}
+
+# Read-only. These describe the socket and its state, so the socket itself answers them.
+ANSWERED_BY_SOCKET: frozenset[int] = frozenset(
+    int(option)
+    for option in (
+        SocketOption.TYPE,
+        SocketOption.FD,
+        SocketOption.EVENTS,
+        SocketOption.RCVMORE,
+        SocketOption.LAST_ENDPOINT,
+        SocketOption.MECHANISM,
+        SocketOption.THREAD_SAFE,
+    )
+)
+
+
+class Options:
+    """The values of one socket's options, one attribute for each row of the table."""
+
+    __slots__ = (*(row.attribute for row in _ROWS), "linger_set")
+
+    affinity: int
+    backlog: int
+    connect_timeout: int
+    handshake_ivl: int
+    immediate: int
+    ipv6: int
+    linger: int
+    maxmsgsize: int
+    rcvbuf: int
+    rcvhwm: int
+    rcvtimeo: int
+    reconnect_ivl: int
+    reconnect_ivl_max: int
+    routing_id: bytes
+    sndbuf: int
+    sndhwm: int
+    sndtimeo: int
+    tcp_keepalive: int
+    tcp_keepalive_cnt: int
+    tcp_keepalive_idle: int
+    tcp_keepalive_intvl: int
+    tos: int
+    linger_set: bool
+
+    def __init__(self) -> None:
+        for row in _ROWS:
+            setattr(self, row.attribute, row.default)
+        self.linger_set = False  # whether the user chose LINGER, and did not just get the default
+
+    def copy(self) -> Options:
+        """Return a copy, such as an endpoint keeps: later changes of most options do not reach it."""
+        other = Options.__new__(Options)
+        for attribute in self.__slots__:
+            setattr(other, attribute, getattr(self, attribute))
+        return other
+
+
+def set_option(options: Options, socket_type: int, option: int, value: int | bytes) -> None:
+    """Check and store the value of an option.
+
+    Parameters
+    ----------
+    options
+        Where the value goes.
+    socket_type
+        The type of the socket, which decides whether it has the option.
+    option
+        A `SocketOption` or its number. HWM sets SNDHWM and RCVHWM; IPV4ONLY is the opposite of IPV6.
+    value
+        An int or bytes, as the option asks.
+
+    Raises
+    ------
+    TypeError
+        The value is not of the option's type. Text must be encoded first.
+    ZMQError
+        EINVAL: the value is out of range, or the option is read-only, unknown or not supported.
+    """
+    _check_type(option, value)
+    if option == SocketOption.HWM:
+        set_option(options, socket_type, SocketOption.SNDHWM, value)
+        set_option(options, socket_type, SocketOption.RCVHWM, value)
+        return
+    inverted = option == SocketOption.IPV4ONLY
+    row = TABLE.get(SocketOption.IPV6 if inverted else option)
+    call = f"set({_name(option)}, {value!r})"
+    if row is None:
+        if option in ANSWERED_BY_SOCKET:
+            raise ZMQError(Errno.EINVAL, f"{call}: this option is read-only; use get()")
+        raise _unsupported(call, option, socket_type)
+    measured = len(value) if isinstance(value, bytes) else int(value)
+    if not row.low <= measured <= row.high:
+        subject = "the length" if row.is_bytes else "the value"
+        text = f"{call}: {subject} must be {row.low} to {row.high} ({row.meaning})"
+        raise ZMQError(Errno.EINVAL, text)
+    # A plain int also of a bool or an enum, so that reading it back gives no surprise.
+    stored = value if isinstance(value, bytes) else measured
+    setattr(options, row.attribute, 1 - measured if inverted else stored)
+    if option == SocketOption.LINGER:
+        options.linger_set = True
+
+
+def get_option(options: Options, socket_type: int, option: int) -> int | bytes:
+    """Return the value of an option, but not of those in `ANSWERED_BY_SOCKET`.
+
+    Raises
+    ------
+    TypeError
+        The option is not a number.
+    ZMQError
+        EINVAL: the option is unknown or not supported.
+    """
+    _check_number("get", option)
+    if option == SocketOption.HWM:
+        option = SocketOption.SNDHWM
+    if option == SocketOption.IPV4ONLY:
+        return 1 - options.ipv6
+    row = TABLE.get(option)
+    if row is None:
+        raise _unsupported(f"get({_name(option)})", option, socket_type)
+    value: int | bytes = getattr(options, row.attribute)
+    return value
+
+
+def _member(option: int) -> SocketOption | None:
+    try:
+        return SocketOption(option)
+    except ValueError:
+        return None
+
+
+def _name(option: int) -> str:
+    member = _member(option)
+    return str(option) if member is None else member.name
+
+
+def _check_number(verb: str, option: object) -> None:
+    if not isinstance(option, int):
+        raise TypeError(f"{verb}({option!r}): expected an option such as LINGER, got {type(option).__name__}")
+
+
+def _check_type(option: int, value: object) -> None:
+    """Raise TypeError unless `value` is of the option's type, which for unknown options is int."""
+    _check_number("set", option)
+    if isinstance(value, str):
+        raise TypeError(
+            f"set({_name(option)}, {value!r}): text is not allowed; encode it or use set_string()"
+        )
+    member = _member(option)
+    wanted = bytes if member is not None and member._opt_type is _OptType.BYTES else int
+    if not isinstance(value, wanted):
+        expected = f"expected {wanted.__name__}, got {type(value).__name__}"
+        raise TypeError(f"set({_name(option)}, {value!r}): {expected}")
+
+
+def _unsupported(call: str, option: int, socket_type: int) -> ZMQError:
+    if _member(option) is None:
+        return ZMQError(Errno.EINVAL, f"{call}: there is no such socket option; see SocketOption for all")
+    kind = SocketType(socket_type).name
+    return ZMQError(Errno.EINVAL, f"{call}: not supported yet on a {kind} socket; see mqbridge.options.TABLE")

@@ -1,0 +1,1 @@
+"""What makes a REQ a REQ: no descriptor, no thread, no clock."""

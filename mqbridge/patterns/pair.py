@@ -1,0 +1,79 @@
+"""PAIR: exactly one peer (RFC 31). A second one is rejected while the first is there."""
+
+from mqbridge.patterns.pattern import Pattern
+from mqbridge.pipes.pipe import Pipe
+
+
+class Pair(Pattern):
+    """One peer, both directions."""
+
+    __slots__ = ("_pipe", "_leaving")
+
+    name = "PAIR"
+
+    def __init__(self) -> None:
+        Pattern.__init__(self)
+        self._pipe: Pipe | None = None
+        # The former peer's pipe, while messages of its are left.
+        self._leaving: Pipe | None = None
+
+    def attach(self, pipe: Pipe) -> bool:
+        if self._pipe is not None:
+            return False
+        self._pipe = pipe
+        pipe.can_read()
+        return True
+
+    def ended(self, pipe: Pipe) -> None:
+        if self._pipe is pipe:
+            self._pipe = None
+            if pipe.can_read():
+                self._leaving = pipe
+
+    def detach(self, pipe: Pipe) -> None:
+        if self._pipe is pipe:
+            self._pipe = None
+        if self._leaving is pipe:
+            self._leaving = None
+
+    def readable(self, pipe: Pipe) -> None:
+        pass
+
+    def writable(self, pipe: Pipe) -> None:
+        pass
+
+    def send(self, message: object) -> Pipe | None:
+        pipe = self._pipe
+        if pipe is not None and pipe.write(message):
+            return pipe
+        return None
+
+    def receive(self) -> object:
+        pipe = self._leaving
+        if pipe is not None:
+            message = pipe.read()
+            if message is not None:
+                self.last = pipe
+                return message
+            self._leaving = None
+        pipe = self._pipe
+        if pipe is None:
+            return None
+        message = pipe.read()
+        if message is None:
+            # Empty is said before it is believed: see Pipe.can_read.
+            if not pipe.can_read():
+                return None
+            message = pipe.read()
+        self.last = pipe
+        return message
+
+    def ready_in(self) -> bool:
+        if self._leaving is not None:
+            if self._leaving.can_read():
+                return True
+            self._leaving = None
+        return self._pipe is not None and self._pipe.can_read()
+
+    def ready_out(self) -> bool:
+        return self._pipe is not None and self._pipe.can_write()

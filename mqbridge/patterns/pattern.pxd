@@ -1,0 +1,26 @@
+from mqbridge.pipes.pipe cimport Pipe
+
+
+cdef class Pattern:
+    cdef public bint lock_step
+    cdef public Pipe last
+
+    cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef ended(self, Pipe pipe)
+
+    cpdef detach(self, Pipe pipe)
+
+    cpdef readable(self, Pipe pipe)
+
+    cpdef writable(self, Pipe pipe)
+
+    cpdef object send(self, message)
+
+    cpdef object receive(self)
+
+    cpdef check_send(self)
+
+    cpdef bint ready_in(self) except -1
+
+    cpdef bint ready_out(self) except -1

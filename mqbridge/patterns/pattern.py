@@ -1,0 +1,73 @@
+"""What every socket type answers to.
+
+A pattern decides which pipe a message goes to and comes from. "Would block" is None; an operation that the pattern
+does not allow now raises. `ready_in` and `ready_out` are exact: they say whether `receive` and `send` would succeed.
+"""
+
+import errno
+
+from mqbridge.constants import Errno
+from mqbridge.errors import ZMQError
+from mqbridge.pipes.pipe import Pipe
+
+
+class Pattern:
+    """The base of all patterns."""
+
+    __slots__ = ("lock_step", "last")
+
+    # The Socket-Type property on the wire (RFC 37).
+    name = ""
+
+    def __init__(self) -> None:
+        # Sends and receives alternate, so every message is written at once.
+        self.lock_step = False
+        # The pipe of the last message received.
+        self.last: Pipe | None = None
+
+    def attach(self, pipe: Pipe) -> bool:
+        """Take a new pipe; False rejects it."""
+        raise NotImplementedError
+
+    def ended(self, pipe: Pipe) -> None:
+        """The peer is gone: keep what it sent, write to it no more."""
+        raise NotImplementedError
+
+    def detach(self, pipe: Pipe) -> None:
+        """Forget a pipe with all it has."""
+        raise NotImplementedError
+
+    def readable(self, pipe: Pipe) -> None:
+        """A pipe has messages."""
+        raise NotImplementedError
+
+    def writable(self, pipe: Pipe) -> None:
+        """A pipe has room."""
+        raise NotImplementedError
+
+    def send(self, message: object) -> Pipe | None:
+        """Send a whole message; the pipe it went to, or None if that would block."""
+        raise NotImplementedError
+
+    def receive(self) -> object:
+        """Return the next whole message, or None if that would block."""
+        raise NotImplementedError
+
+    def check_send(self) -> None:
+        """Raise ZMQError if a message may not be sent now."""
+
+    def ready_in(self) -> bool:
+        """Return whether `receive` would return a message."""
+        raise NotImplementedError
+
+    def ready_out(self) -> bool:
+        """Return whether `send` would take a message."""
+        raise NotImplementedError
+
+    def refuse(self, operation: str, advice: str) -> None:
+        """Raise for an operation that this socket type does not have (libzmq's ENOTSUP)."""
+        raise ZMQError(errno.ENOTSUP, f"{operation}(): a {self.name} socket {advice}")
+
+    def out_of_turn(self, operation: str, advice: str) -> None:
+        """Raise for an operation that is not next in a lock-step pattern (EFSM)."""
+        raise ZMQError(Errno.EFSM, f"{operation}(): out of turn on a {self.name} socket: {advice}")

@@ -1,0 +1,1 @@
+"""How messages and wake-ups cross from one owner to another."""

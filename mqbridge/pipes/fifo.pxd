@@ -1,0 +1,39 @@
+cimport cython
+
+cdef Py_ssize_t _CHUNK
+
+
+cdef class Fifo:
+    cdef public Py_ssize_t limit
+    cdef public Py_ssize_t low_water
+    cdef public bint reader_sleeps
+    cdef public bint writer_sleeps
+    cdef Py_ssize_t _pushed
+    cdef Py_ssize_t _taken
+    cdef Py_ssize_t _released
+    cdef list _head
+    cdef Py_ssize_t _head_at
+    cdef list _tail
+    cdef Py_ssize_t _tail_at
+
+    cpdef set_limit(self, Py_ssize_t limit)
+
+    @cython.locals(at=Py_ssize_t, fresh=list)
+    cpdef push(self, message)
+
+    cpdef object pop(self)
+
+    @cython.locals(at=Py_ssize_t)
+    cpdef object take(self)
+
+    cpdef release(self, Py_ssize_t count)
+
+    cpdef bint empty(self) except -1
+
+    cpdef Py_ssize_t length(self) except -1
+
+    cpdef Py_ssize_t waiting(self) except -1
+
+    cpdef bint full(self) except -1
+
+    cpdef bint low(self) except -1

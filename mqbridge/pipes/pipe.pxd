@@ -1,0 +1,44 @@
+cimport cython
+
+from mqbridge.pipes.fifo cimport Fifo
+from mqbridge.pipes.signaler cimport Mailbox
+
+
+cdef class Outlet:
+    cpdef written(self, Pipe pipe)
+
+    cpdef make_room(self, Pipe pipe)
+
+    cpdef resume(self, Pipe pipe)
+
+
+cdef class Pipe:
+    cdef public Fifo inbound
+    cdef public Fifo outbound
+    cdef public Outlet outlet
+    cdef public bint ended
+    cdef public bytes routing_id
+    cdef public object metadata
+    cdef public str endpoint
+
+    cpdef bint can_write(self) except -1
+
+    cpdef bint write(self, message) except -1
+
+    @cython.locals(inbound=Fifo)
+    cpdef object read(self)
+
+    @cython.locals(inbound=Fifo)
+    cpdef bint can_read(self) except -1
+
+
+cdef class Crossing(Outlet):
+    cdef public Pipe mine
+    cdef public Pipe theirs
+    cdef public Mailbox mailbox
+
+    @cython.locals(outbound=Fifo, mailbox=Mailbox)
+    cpdef written(self, Pipe pipe)
+
+    @cython.locals(mailbox=Mailbox)
+    cpdef resume(self, Pipe pipe)

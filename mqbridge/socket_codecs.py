@@ -1,0 +1,54 @@
+"""Messages that are not bytes: text, JSON, Python objects, and what a function of the user's makes of them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+class SocketCodecs:
+    """The mixin with the pairs of send_x and recv_x. All take `flags` as send and recv do."""
+
+    __slots__ = ()
+
+    def send_string(self, u: str, flags: int = 0, copy: bool = True, encoding: str = "utf-8") -> None:
+        """Send text, encoded."""
+        if not isinstance(u, str):
+            raise TypeError(f"send_string({u!r}): expected str, got {type(u).__name__}; for bytes use send()")
+        self.send(u.encode(encoding), flags, copy)
+
+    def recv_string(self, flags: int = 0, encoding: str = "utf-8") -> str:
+        """Receive one part as text. Raises UnicodeDecodeError if it is not in that encoding."""
+        part: bytes = self.recv(flags)
+        return part.decode(encoding)
+
+    send_unicode = send_string
+    recv_unicode = recv_string
+
+    def send_json(self, obj: Any, flags: int = 0, **kwargs: Any) -> None:
+        """Send an object as JSON; keyword arguments go to `json.dumps`."""
+        self.send(json.dumps(obj, **kwargs).encode("utf-8"), flags)
+
+    def recv_json(self, flags: int = 0, **kwargs: Any) -> Any:
+        """Receive one part and return what it is as JSON; keyword arguments go to `json.loads`."""
+        return json.loads(self.recv(flags).decode("utf-8"), **kwargs)
+
+    def send_pyobj(self, obj: Any, flags: int = 0, protocol: int = pickle.DEFAULT_PROTOCOL) -> None:
+        """Send an object pickled."""
+        self.send(pickle.dumps(obj, protocol), flags)
+
+    def recv_pyobj(self, flags: int = 0) -> Any:
+        """Receive one part and unpickle it. Only from peers you trust: a pickle can run any code."""
+        return pickle.loads(self.recv(flags))
+
+    def send_serialized(
+        self, msg: Any, serialize: Callable[[Any], Iterable[Any]], flags: int = 0, copy: bool = True
+    ) -> None:
+        """Send `serialize(msg)`, a list of parts, as one message."""
+        self.send_multipart(serialize(msg), flags, copy)
+
+    def recv_serialized(self, deserialize: Callable[[list[bytes]], Any], flags: int = 0) -> Any:
+        """Receive a message and return `deserialize(parts)`."""
+        return deserialize(self.recv_multipart(flags))

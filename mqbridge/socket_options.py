@@ -1,0 +1,115 @@
+"""A socket's options: get and set, by number, by name and as attributes (the libzmq manual, zmq_setsockopt)."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from mqbridge import options
+from mqbridge.constants import SocketOption, SocketType
+from mqbridge.errors import ZMQError
+
+_OPTION_NAMES = {member.name.lower(): member for member in SocketOption}
+
+
+class SocketOptions:
+    """The mixin with the options."""
+
+    __slots__ = ()
+
+    def set(self, option: int, value: int | bytes) -> None:
+        """Set an option.
+
+        Parameters
+        ----------
+        option
+            A `SocketOption`, e.g. `mqbridge.LINGER`.
+        value
+            An int (times are in milliseconds, sizes in bytes, high-water marks in messages) or bytes.
+
+        Raises
+        ------
+        TypeError
+            The value is not of the option's type.
+        ZMQError
+            EINVAL: the value is out of range, or the option is read-only, unknown or not supported.
+            ENOTSOCK: the socket is closed.
+        """
+        driver = self._checked()
+        options.set_option(driver.options, self.socket_type, option, value)
+
+    def get(self, option: int) -> Any:
+        """Return an option's value: int, or bytes.
+
+        Reading EVENTS does the input and output that is due and clears the edge of FD.
+
+        Raises
+        ------
+        ZMQError
+            EINVAL: the option is unknown or not supported. ENOTSOCK: the socket is closed.
+        """
+        driver = self._checked()
+        if option == SocketOption.FD:
+            return self._own_view().fileno()
+        if option == SocketOption.EVENTS:
+            return driver.events(self._view)
+        if option == SocketOption.TYPE:
+            return int(self.socket_type)
+        if option == SocketOption.RCVMORE:
+            return int(driver.more)
+        if option == SocketOption.LAST_ENDPOINT:
+            return driver.last_endpoint.encode()
+        if option in (SocketOption.MECHANISM, SocketOption.THREAD_SAFE):
+            # NULL, and what libzmq says of the classic types. (Ours serialise threads all the same.)
+            return 0
+        return options.get_option(driver.options, self.socket_type, option)
+
+    setsockopt = set
+    getsockopt = get
+
+    def set_string(self, option: int, value: str, encoding: str = "utf-8") -> None:
+        """Set a bytes option from text."""
+        if not isinstance(value, str):
+            raise TypeError(f"set_string({value!r}): expected str, got {type(value).__name__}; for bytes use set()")
+        self.set(option, value.encode(encoding))
+
+    def get_string(self, option: int, encoding: str = "utf-8") -> str:
+        """Return a bytes option as text."""
+        value = self.get(option)
+        if not isinstance(value, bytes):
+            raise TypeError(f"get_string({option!r}): this option is an int; use get()")
+        return value.decode(encoding)
+
+    setsockopt_string = set_string
+    getsockopt_string = get_string
+
+    def set_hwm(self, value: int) -> None:
+        """Set both high-water marks, in messages; 0 is no limit."""
+        self.set(SocketOption.HWM, value)
+
+    def get_hwm(self) -> int:
+        """Return the high-water mark for sending, in messages."""
+        mark: int = self.get(SocketOption.SNDHWM)
+        return mark
+
+    hwm = property(get_hwm, set_hwm)
+
+    def __getattr__(self, name: str) -> Any:
+        option = _OPTION_NAMES.get(name.lower())
+        if option is None:
+            raise AttributeError(f"a {SocketType(self.socket_type).name} socket has no attribute or option {name!r}")
+        try:
+            return self.get(option)
+        except ZMQError as error:
+            if error.errno == errno.EINVAL:
+                raise AttributeError(str(error)) from None
+            raise
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name):
+            object.__setattr__(self, name, value)
+            return
+        option = _OPTION_NAMES.get(name.lower())
+        if option is None:
+            raise AttributeError(f"a {SocketType(self.socket_type).name} socket has no option {name!r} to set")
+        self.set(option, value)

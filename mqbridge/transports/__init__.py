@@ -1,0 +1,1 @@
+"""Transports: where messages travel. Endpoints, and how to listen and dial; the wire protocol is `zmtp`."""

@@ -1,0 +1,231 @@
+"""ZMTP 3.x framing: bytes to whole messages, and messages to bytes (RFC 23 and RFC 37, "Framing").
+
+Here lives the hot loop of receiving. What the frames mean is not known here: handshakes and commands belong to
+`connection.py`, queues to `mqbridge.pipes`. Inside the engine a single-part message is the bare `bytes`; only a
+multipart message is a tuple or list of them.
+"""
+
+from mqbridge._sys import Growing
+
+_MORE = 1
+_LONG = 2
+_COMMAND = 4
+
+# A frame of at least this many bytes that has not arrived whole is gathered in an object of its own, which grows as
+# the bytes come in; smaller ones wait in the buffer and are cut from there.
+_LARGE_INCOMING = 8192
+# A frame of at least this many bytes is written from where it lies instead of being copied into the batch.
+_LARGE_OUTGOING = 16384
+
+_SHORT_LAST = [bytes((0, size)) for size in range(256)]
+_SHORT_MORE = [bytes((_MORE, size)) for size in range(256)]
+
+
+class CommandFrame:
+    """A command frame as it stood in the stream; `body` is its bytes."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+
+class Decoder:
+    """Cuts whole messages out of a stream of bytes.
+
+    `max_size` is MAXMSGSIZE, the most bytes a frame may have, or -1 for no limit. Nothing here raises for what the
+    network sent: `error` says what was wrong, and from then on the stream is discarded.
+    """
+
+    __slots__ = ("max_size", "error", "pending", "has_commands", "large", "_buffer", "_position", "_parts", "_flags")
+
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self.error: str | None = None
+        # Undecoded bytes are here that may hold whole messages: decode() stopped at its limit.
+        self.pending = False
+        # The last decode() put a CommandFrame into its list.
+        self.has_commands = False
+        # The frame that is gathered on its own, or None. The owner may receive straight into it.
+        self.large: Growing | None = None
+        self._buffer = b""
+        self._position = 0
+        self._parts: list[bytes] | None = None
+        self._flags = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take over received bytes."""
+        large = self.large
+        if large is not None:
+            missing = large.missing
+            if len(data) <= missing:
+                large.append(data, 0, len(data))
+                return
+            large.append(data, 0, missing)
+            self._buffer = data
+            self._position = missing
+        elif self._position == len(self._buffer):
+            self._buffer = data
+            self._position = 0
+        else:
+            self._buffer = self._buffer[self._position :] + data
+            self._position = 0
+
+    def decode(self, limit: int) -> list:  # type: ignore[type-arg]
+        """Return at most `limit` whole messages; command frames stand between them and do not count."""
+        messages: list = []  # type: ignore[type-arg]
+        self.has_commands = False
+        self.pending = False
+        if self.error is not None:
+            return messages
+        count = 0
+        if self.large is not None:
+            if self.large.missing:
+                return messages
+            frame = self.large.finish()
+            self.large = None
+            flags = self._flags
+            count = self._accept(messages, flags, frame)
+        buffer = self._buffer
+        data = buffer
+        position = self._position
+        end = len(buffer)
+        max_size = self.max_size
+        while end - position >= 2:
+            if count >= limit:
+                self.pending = True
+                break
+            flags = data[position]
+            if flags & _LONG:
+                if end - position < 9:
+                    break
+                if data[position + 1] > 127:
+                    self._fail("a frame announces a size of 2^63 bytes or more")
+                    return messages
+                start = position + 9
+                size = 0
+                for index in range(position + 1, start):
+                    size = (size << 8) | data[index]
+            else:
+                size = data[position + 1]
+                start = position + 2
+            if flags > 6 or flags == 5:
+                self._fail(f"a frame has flags 0x{flags:02x}, which ZMTP 3 does not define")
+                return messages
+            if max_size >= 0 and size > max_size:
+                self._fail(f"a frame of {size} bytes is larger than MAXMSGSIZE, {max_size} bytes")
+                return messages
+            if size > end - start:
+                if size >= _LARGE_INCOMING:
+                    self.large = Growing(size)
+                    self.large.append(buffer, start, end)
+                    self._flags = flags
+                    position = end
+                break
+            frame = data[start : start + size]
+            position = start + size
+            if flags & (_MORE | _COMMAND) or self._parts is not None:
+                count += self._accept(messages, flags, frame)
+            else:
+                messages.append(frame)
+                count += 1
+        if position == end:
+            self._buffer = b""
+            self._position = 0
+        else:
+            self._position = position
+        return messages
+
+    def _accept(self, messages: list, flags: int, frame: bytes) -> int:  # type: ignore[type-arg]
+        """Add a frame to what is under way; return how many messages that completed."""
+        if flags & _COMMAND:
+            # libzmq sends PING between the parts of a message; that disturbs nothing.
+            messages.append(CommandFrame(frame))
+            self.has_commands = True
+            return 0
+        if flags & _MORE:
+            if self._parts is None:
+                self._parts = [frame]
+            else:
+                self._parts.append(frame)
+            return 0
+        if self._parts is None:
+            messages.append(frame)
+        else:
+            self._parts.append(frame)
+            messages.append(tuple(self._parts))
+            self._parts = None
+        return 1
+
+    def _fail(self, text: str) -> None:
+        self.error = text
+        self._buffer = b""
+        self._position = 0
+        self._parts = None
+        self.large = None
+
+    def take_rest(self) -> bytes:
+        """Hand over the bytes not decoded yet and forget them."""
+        rest = self._buffer[self._position :]
+        self._buffer = b""
+        self._position = 0
+        return rest
+
+
+def header(flags: int, size: int) -> bytes:
+    """Return the head of a frame: flags and size."""
+    if size < 256:
+        return bytes((flags, size))
+    return bytes((flags | _LONG,)) + size.to_bytes(8, "big")
+
+
+def encode(message: object) -> bytes:
+    """Return a whole message, bytes or a tuple or list of bytes, as frames."""
+    if isinstance(message, bytes):
+        return header(0, len(message)) + message
+    parts: tuple[bytes, ...] = tuple(message)  # type: ignore[arg-type]
+    frames = [header(_MORE, len(part)) + part for part in parts[:-1]]
+    return b"".join(frames) + header(0, len(parts[-1])) + parts[-1]
+
+
+def encode_command(body: bytes) -> bytes:
+    """Return a command frame."""
+    return header(_COMMAND, len(body)) + body
+
+
+def encoded_size(message: object) -> int:
+    """Return how many bytes `encode` makes of a message."""
+    parts = (message,) if isinstance(message, bytes) else message
+    return sum(len(part) + (2 if len(part) < 256 else 9) for part in parts)  # type: ignore[attr-defined]
+
+
+class Encoder:
+    """Puts messages as frames into the out-buffer of a `_sys.Stream`."""
+
+    __slots__ = ()
+
+    def put(self, stream, message, index: int) -> int:  # type: ignore[no-untyped-def]
+        """Put a message into `stream`, from part number `index` on.
+
+        Returns -1 when the whole message is in, or the number of the part to go on with: a large part is not copied,
+        and the stream takes nothing more until that part is written.
+        """
+        if type(message) is bytes:
+            self._frame(stream, 0, message)
+            return -1
+        last = len(message) - 1
+        while index <= last:
+            if stream.holding:
+                return index
+            self._frame(stream, _MORE if index < last else 0, message[index])
+            index += 1
+        return -1
+
+    def _frame(self, stream, flags: int, body: bytes) -> None:  # type: ignore[no-untyped-def]
+        size = len(body)
+        if size < 256:
+            stream.put(_SHORT_MORE[size] if flags else _SHORT_LAST[size], body)
+        elif size < _LARGE_OUTGOING:
+            stream.put(header(flags, size), body)
+        else:
+            stream.hold(header(flags, size), body)
