@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/made-with-$(notdir $(PYTHON))
+STAMP := $(VENV)/made-with-$(subst /,-,$(PYTHON))
 UV := $(shell command -v uv 2>/dev/null)
 COMPILED := $(BIN)/python -c 'import sys, mqbridge; sys.exit(not mqbridge.COMPILED)'
 

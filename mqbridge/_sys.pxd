@@ -38,6 +38,7 @@ cdef class Stream:
     cpdef Py_ssize_t recv_growing(self, Growing growing) except -2
     cpdef put(self, bytes header, bytes body)
     cpdef hold(self, bytes header, bytes body)
+    cpdef bint holds(self) except -1
     cpdef Py_ssize_t unwritten(self) except -1
     cpdef bint flush(self) except -1
     cpdef bint schedule(self, int64_t now) except -1

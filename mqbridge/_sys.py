@@ -103,7 +103,7 @@ class Stream:
     """A connected stream socket: reads, and an out-buffer of encoded bytes.
 
     `fd` becomes this object's own, `wake` is an eventfd that the flusher signals when it had to stop. A part that is
-    held (`hold`) is written from the caller's bytes; until that is done, `holding` is true and nothing can be put
+    held (`hold`) is written from the caller's bytes; until that is done, `holds()` is true and nothing can be put
     behind it.
     """
 
@@ -147,9 +147,8 @@ class Stream:
         self._held = body
         self._held_at = 0
 
-    @property
-    def holding(self) -> bool:
-        """Whether a held part is not written yet."""
+    def holds(self) -> bool:
+        """Return whether a held part is not written yet."""
         return self._held is not None
 
     def unwritten(self) -> int:

@@ -496,7 +496,7 @@ cdef class Stream:
     """A connected stream socket: reads, and an out-buffer of encoded bytes.
 
     `fd` becomes this object's own, `wake` is an eventfd that the flusher signals when it had to stop. A part that is
-    held (`hold`) is written from the caller's bytes; until that is done, `holding` is true and nothing can be put
+    held (`hold`) is written from the caller's bytes; until that is done, `holds()` is true and nothing can be put
     behind it.
     """
 
@@ -626,9 +626,8 @@ cdef class Stream:
         if shared:
             pthread_mutex_unlock(&out.mutex)
 
-    @property
-    def holding(self):
-        """Whether a held part is not written yet."""
+    cpdef bint holds(self) except -1:
+        """Return whether a held part is not written yet."""
         return self._out.held_size != 0
 
     @property

@@ -1,6 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t
 
+from mqbridge cimport _sys
 from mqbridge._sys cimport Growing, Stream
 from mqbridge.engine.driver cimport Driver
 from mqbridge.pipes.fifo cimport Fifo

@@ -107,7 +107,7 @@ class Link(Outlet):
         driver = self.driver
         self._encode()
         now = _sys.clock()
-        if not driver.gathers or now - driver.last_write > _IDLE or self.stream.holding:
+        if not driver.gathers or now - driver.last_write > _IDLE or self.stream.holds():
             self._write()
             driver.last_write = _sys.clock()
             return
@@ -141,7 +141,7 @@ class Link(Outlet):
         if pipe is None:
             return
         outbound = pipe.outbound
-        while not stream.holding and stream.unwritten() < _BATCH:
+        while not stream.holds() and stream.unwritten() < _BATCH:
             message = self._message
             part = self._part
             if message is None:

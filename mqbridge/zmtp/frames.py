@@ -136,6 +136,30 @@ class Decoder:
             self._position = position
         return messages
 
+    def next_command(self) -> bytes | None:
+        """Return the body of the next frame, which must be a command: for handshakes. None if it is not whole yet."""
+        if self.error is not None:
+            return None
+        buffer = self._buffer
+        position = self._position
+        if len(buffer) - position < 2:
+            return None
+        flags = buffer[position]
+        if flags not in (_COMMAND, _COMMAND | _LONG):
+            self._fail(f"a frame with flags 0x{flags:02x} where a handshake command was expected")
+            return None
+        start = position + (9 if flags & _LONG else 2)
+        if len(buffer) < start:
+            return None
+        size = int.from_bytes(buffer[position + 1 : start], "big")
+        if size > self.max_size:
+            self._fail(f"a handshake command of {size} bytes; {self.max_size} are allowed")
+            return None
+        if len(buffer) - start < size:
+            return None
+        self._position = start + size
+        return buffer[start : start + size]
+
     def _accept(self, messages: list, flags: int, frame: bytes) -> int:  # type: ignore[type-arg]
         """Add a frame to what is under way; return how many messages that completed."""
         if flags & _COMMAND:
@@ -215,7 +239,7 @@ class Encoder:
             return -1
         last = len(message) - 1
         while index <= last:
-            if stream.holding:
+            if stream.holds():
                 return index
             self._frame(stream, _MORE if index < last else 0, message[index])
             index += 1

@@ -1,0 +1,27 @@
+"""A program that sends one burst and just ends, without close or term: `... ending LIBRARY ENDPOINT BURST`.
+
+It prints the time right after its last send. With IMMEDIATE the first message waits for the connection, so that what is
+measured is the burst and not the connecting.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+
+from benchmarks.case import LIBRARIES
+from benchmarks.cases.tail import messages
+
+if __name__ == "__main__":
+    name, endpoint, burst = sys.argv[1:]
+    library = importlib.import_module(LIBRARIES[name])
+    # They live to the very end of the interpreter, as a careless program's would.
+    context = library.Context()
+    socket = context.socket(library.PUSH)
+    socket.setsockopt(library.IMMEDIATE, 1)
+    socket.connect(endpoint)
+    for message in messages(int(burst)):
+        socket.send(message)
+    os.write(1, b"%d" % time.monotonic_ns())
