@@ -303,9 +303,10 @@ class Link(Outlet):
         """Decode into the pipe, up to its high-water mark."""
         connection = self.connection
         if not self._established:
+            # The rest of our handshake goes before the first message.
+            self._send_commands()
             if connection.ready:
                 self._establish()
-            self._send_commands()
             if not self._established:
                 if connection.closed or self._ended_input:
                     self.end()
