@@ -36,15 +36,16 @@ cdef class Stream:
     cdef readonly int fd
     cpdef bytes recv(self, Py_ssize_t limit)
     cpdef Py_ssize_t recv_growing(self, Growing growing) except -2
-    cpdef put(self, bytes header, bytes body)
+    cpdef Py_ssize_t put(self, bytes header, bytes body) except -1
     cpdef hold(self, bytes header, bytes body)
     cpdef bint holds(self) except -1
     cpdef Py_ssize_t unwritten(self) except -1
     cpdef bint flush(self) except -1
     cpdef bint schedule(self, int64_t now) except -1
-    cdef bint _make_room(self, size_t count) noexcept
-    cdef void _trim(self) noexcept
-    cdef _close(self, bint shutdown)
+    cpdef bint scheduled(self) except -1
+    cpdef int64_t flushed(self) except? -1
+    cdef int _make_room(self, size_t count) except -1
+    cdef _close(self)
 
 
 cdef class Pollset:

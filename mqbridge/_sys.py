@@ -134,12 +134,13 @@ class Stream:
         growing.append(data, 0, len(data))
         return len(data)
 
-    def put(self, header: bytes, body: bytes) -> None:
-        """Copy a frame's head and body behind what waits to be written."""
+    def put(self, header: bytes, body: bytes) -> int:
+        """Copy a frame's head and body behind what waits to be written; return how many bytes wait now."""
         if self._held is not None:
             raise RuntimeError("put() behind a held part")
         self._buffer += header
         self._buffer += body
+        return len(self._buffer)
 
     def hold(self, header: bytes, body: bytes) -> None:
         """Put a frame whose body is written from where it is; the object is kept until that is done."""
@@ -185,6 +186,14 @@ class Stream:
     def schedule(self, now: int) -> bool:
         """Leave what waits to the flusher, which writes it about 200 µs after `now`; False if there is no flusher."""
         return False
+
+    def scheduled(self) -> bool:
+        """Return whether the flusher has it already: what is put in now is written with what is there."""
+        return False
+
+    def flushed(self) -> int:
+        """Return when the flusher last wrote, in ns of the clock; 0 for never."""
+        return 0
 
     def close(self) -> None:
         """Shut the connection down and close it; what is unwritten is dropped."""

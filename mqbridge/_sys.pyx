@@ -125,6 +125,10 @@ cdef extern from *:
     """
     int load "mqb_load"(int) noexcept nogil
     void store "mqb_store"(int, int) noexcept nogil
+    size_t load_size "mqb_load"(size_t) noexcept nogil
+    void store_size "mqb_store"(size_t, size_t) noexcept nogil
+    int64_t load_time "mqb_load"(int64_t) noexcept nogil
+    void store_time "mqb_store"(int64_t, int64_t) noexcept nogil
 
 # Event bits of a pollset, the values of epoll and of poll(2).
 READ = 1
@@ -140,6 +144,8 @@ HAS_TIMERFD = True
 # A copy or write of at least this many bytes is done with the GIL released.
 cdef Py_ssize_t GIL_FREE = 65536
 cdef Py_ssize_t CHUNK = 65536
+# An out-buffer that has grown beyond this is given back when it is empty.
+cdef size_t LARGE_ARENA = 262144
 # The longest a batch waits in its out-buffer.
 cdef int64_t FLUSH_AFTER = 200000
 
@@ -287,9 +293,13 @@ cdef class Growing:
 # ---- Out-buffers and the flusher ------------------------------------------------------------------------------
 #
 # An out-buffer is C memory that two threads write from: whoever drives the socket (with the GIL), and the flusher
-# (never with it). `mutex` guards the buffer; `flusher_mutex` guards the list of buffers that wait for the flusher
-# and is always taken first. The flusher writes what is due, stops at a partial write, and tells the driver by the
-# eventfd `wake`. A buffer that is not listed is the driver's alone and needs no mutex.
+# (never with it). Writing to the network is done under `mutex`; the flusher's list is guarded by `flusher_mutex`, which
+# is always taken first.
+#
+# Putting bytes in takes neither, since it is what happens for each message. Only the driver moves `end`, and publishes
+# it last; only who holds the mutex moves `start`; the arena itself is changed by the driver under the mutex. `listed`
+# says that the flusher is going to look at the buffer. It takes that back before it has its last look, one round later
+# (`in_list` without `listed`): a driver that did not see the flag go put its bytes in before that look.
 
 cdef struct Out:
     pthread_mutex_t mutex
@@ -298,7 +308,9 @@ cdef struct Out:
     int error
     int blocked
     int listed
+    int in_list
     int64_t due
+    int64_t flushed
     char *arena
     size_t capacity
     size_t start
@@ -315,25 +327,35 @@ cdef bint flusher_runs = False
 cdef bint flusher_sleeps = False
 
 
+cdef bint out_empty(Out *out) noexcept nogil:
+    return load_size(out.held_size) == 0 and load_size(out.end) == out.start
+
+
 cdef void out_write(Out *out) noexcept nogil:
-    """Write what there is, once or until it is all gone; sets `blocked` or `error`."""
+    """Write what there is, once or until it is all gone; sets `blocked` or `error`. The caller holds the mutex."""
     cdef iovec parts[2]
     cdef msghdr message
     cdef ssize_t written
     cdef size_t count
+    cdef size_t held
     cdef int used
-    while out.end > out.start or out.held_size:
-        if out.held_size == 0:
-            written = c_send(out.fd, out.arena + out.start, out.end - out.start, MSG_DONTWAIT | MSG_NOSIGNAL)
+    while True:
+        # In this order: a held part is published after the header that goes before it.
+        held = load_size(out.held_size)
+        count = load_size(out.end) - out.start
+        if held == 0:
+            if count == 0:
+                break
+            written = c_send(out.fd, out.arena + out.start, count, MSG_DONTWAIT | MSG_NOSIGNAL)
         else:
             memset(&message, 0, sizeof(message))
             used = 0
-            if out.end > out.start:
+            if count:
                 parts[0].iov_base = out.arena + out.start
-                parts[0].iov_len = out.end - out.start
+                parts[0].iov_len = count
                 used = 1
             parts[used].iov_base = <void *>out.held
-            parts[used].iov_len = out.held_size
+            parts[used].iov_len = held
             message.msg_iov = parts
             message.msg_iovlen = used + 1
             written = sendmsg(out.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -341,30 +363,29 @@ cdef void out_write(Out *out) noexcept nogil:
             if errno == EINTR:
                 continue
             if errno == EAGAIN:
-                out.blocked = True
+                store(out.blocked, True)
             else:
-                out.error = errno
+                store(out.error, errno)
             return
-        count = out.end - out.start
         if <size_t>written < count:
-            out.start += written
-            out.blocked = True
+            store_size(out.start, out.start + written)
+            store(out.blocked, True)
             return
-        out.start = 0
-        out.end = 0
+        store_size(out.start, out.start + count)
         written -= count
-        out.held += written
-        out.held_size -= written
-        if out.held_size:
-            out.blocked = True
-            return
-    out.blocked = False
+        if held:
+            out.held += written
+            store_size(out.held_size, held - written)
+            if <size_t>written < held:
+                store(out.blocked, True)
+                return
+    store(out.blocked, False)
 
 
 cdef void out_unlist(Out *out) noexcept nogil:
     """Take a buffer out of the flusher's list; the caller holds flusher_mutex."""
     global flusher_first
-    if not out.listed:
+    if not out.in_list:
         return
     if out.previous != NULL:
         out.previous.next = out.next
@@ -374,7 +395,8 @@ cdef void out_unlist(Out *out) noexcept nogil:
         out.next.previous = out.previous
     out.next = NULL
     out.previous = NULL
-    store(out.listed, 0)
+    out.in_list = False
+    store(out.listed, False)
 
 
 cdef void timespec_of(int64_t at, timespec *result) noexcept nogil:
@@ -399,21 +421,30 @@ cdef void *flusher_main(void *unused) noexcept nogil:
         out = flusher_first
         while out != NULL:
             following = out.next
-            pthread_mutex_lock(&out.mutex)
-            if out.start == out.end and out.held_size == 0:
+            if not out.listed and out_empty(out):
+                # Nothing came since the flag went.
                 out_unlist(out)
             elif out.due <= now:
+                pthread_mutex_lock(&out.mutex)
                 wake = -1
-                if out.fd >= 0 and not out.blocked and not out.error:
+                if not out_empty(out) and out.fd >= 0 and not out.blocked and not out.error:
                     out_write(out)
                     if out.blocked or out.error:
                         wake = out.wake
-                out_unlist(out)
+                store_time(out.flushed, now)
+                if out.blocked or out.error or out.fd < 0:
+                    # The driver's from here on: it waits until the descriptor is writable.
+                    out_unlist(out)
+                else:
+                    store(out.listed, False)
+                    out.due = now + FLUSH_AFTER
+                    if earliest == 0 or out.due < earliest:
+                        earliest = out.due
                 if wake >= 0:
                     c_write(wake, &one, sizeof(one))
+                pthread_mutex_unlock(&out.mutex)
             elif earliest == 0 or out.due < earliest:
                 earliest = out.due
-            pthread_mutex_unlock(&out.mutex)
             out = following
         if earliest:
             idle_rounds = 0
@@ -451,6 +482,7 @@ cdef void flusher_after_fork_child() noexcept nogil:
         following = out.next
         out.next = NULL
         out.previous = NULL
+        out.in_list = False
         out.listed = False
         out = following
     flusher_first = NULL
@@ -562,21 +594,16 @@ cdef class Stream:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)
 
-    cpdef put(self, bytes header, bytes body):
-        """Copy a frame's head and body behind what waits to be written."""
+    cpdef Py_ssize_t put(self, bytes header, bytes body) except -1:
+        """Copy a frame's head and body behind what waits to be written; return how many bytes wait now."""
         cdef Out *out = self._out
         cdef size_t head = PyBytes_GET_SIZE(header)
         cdef size_t size = PyBytes_GET_SIZE(body)
-        cdef bint shared = load(out.listed)
         cdef char *place
-        if out.held_size:
+        if load_size(out.held_size):
             raise RuntimeError("put() behind a held part")
-        if shared:
-            pthread_mutex_lock(&out.mutex)
-        if out.capacity - out.end < head + size and not self._make_room(head + size):
-            if shared:
-                pthread_mutex_unlock(&out.mutex)
-            raise MemoryError()
+        if out.capacity - out.end < head + size:
+            self._make_room(head + size)
         place = out.arena + out.end
         if head == 2:
             place[0] = PyBytes_AS_STRING(header)[0]
@@ -584,16 +611,18 @@ cdef class Stream:
         else:
             memcpy(place, PyBytes_AS_STRING(header), head)
         memcpy(place + head, PyBytes_AS_STRING(body), size)
-        out.end += head + size
-        if shared:
-            pthread_mutex_unlock(&out.mutex)
+        store_size(out.end, out.end + head + size)
+        return out.end - load_size(out.start)
 
-    cdef bint _make_room(self, size_t count) noexcept:
+    cdef int _make_room(self, size_t count) except -1:
         cdef Out *out = self._out
-        cdef size_t used = out.end - out.start
+        cdef size_t used
         cdef size_t want
         cdef char *arena
-        if out.start and out.capacity - used >= count:
+        pthread_mutex_lock(&out.mutex)
+        used = out.end - out.start
+        # Moving a lot for a little room again and again would cost more than memory.
+        if out.start >= used and out.capacity - used >= count:
             memmove(out.arena, out.arena + out.start, used)
         else:
             want = out.capacity * 2
@@ -603,7 +632,8 @@ cdef class Stream:
                 want *= 2
             arena = <char *>malloc(want)
             if arena == NULL:
-                return False
+                pthread_mutex_unlock(&out.mutex)
+                raise MemoryError()
             if used:
                 memcpy(arena, out.arena + out.start, used)
             free(out.arena)
@@ -611,78 +641,67 @@ cdef class Stream:
             out.capacity = want
         out.start = 0
         out.end = used
-        return True
+        pthread_mutex_unlock(&out.mutex)
+        return 0
 
     cpdef hold(self, bytes header, bytes body):
         """Put a frame whose body is written from where it is; the object is kept until that is done."""
         self.put(header, b"")
         cdef Out *out = self._out
-        cdef bint shared = load(out.listed)
         self._held = body
-        if shared:
-            pthread_mutex_lock(&out.mutex)
         out.held = PyBytes_AS_STRING(body)
-        out.held_size = PyBytes_GET_SIZE(body)
-        if shared:
-            pthread_mutex_unlock(&out.mutex)
+        store_size(out.held_size, PyBytes_GET_SIZE(body))
 
     cpdef bint holds(self) except -1:
         """Return whether a held part is not written yet."""
-        return self._out.held_size != 0
+        return load_size(self._out.held_size) != 0
 
     @property
     def blocked(self):
         """Whether the last write, by whomever, found the kernel's buffer full."""
-        return bool(self._out.blocked)
+        return bool(load(self._out.blocked))
 
     cpdef Py_ssize_t unwritten(self) except -1:
         """Return how many bytes wait to be written."""
         cdef Out *out = self._out
-        cdef Py_ssize_t count
-        if not load(out.listed):
-            return out.end - out.start + out.held_size
-        pthread_mutex_lock(&out.mutex)
-        count = out.end - out.start + out.held_size
-        pthread_mutex_unlock(&out.mutex)
-        return count
+        return out.end - load_size(out.start) + load_size(out.held_size)
 
     cpdef bint flush(self) except -1:
         """Write what waits; return whether all is written. Raises OSError when the connection is broken."""
         cdef Out *out = self._out
         cdef int error
         cdef bint done
-        if out.end - out.start + out.held_size >= <size_t>GIL_FREE:
+        if self.unwritten() >= GIL_FREE:
             with nogil:
                 pthread_mutex_lock(&out.mutex)
-                out_write(out)
+                if out.error == 0:
+                    out_write(out)
                 pthread_mutex_unlock(&out.mutex)
+            pthread_mutex_lock(&out.mutex)
         else:
             pthread_mutex_lock(&out.mutex)
             if out.error == 0:
                 out_write(out)
-            pthread_mutex_unlock(&out.mutex)
         error = out.error
-        done = out.start == out.end and out.held_size == 0
+        done = out_empty(out)
         if done:
+            out.start = 0
+            out.end = 0
             self._held = None
-            if out.capacity > 4096 and not out.listed:
-                self._trim()
+            if out.capacity > LARGE_ARENA:
+                # A connection that has nothing to say is small.
+                free(out.arena)
+                out.arena = NULL
+                out.capacity = 0
+        pthread_mutex_unlock(&out.mutex)
         if error:
             raise OSError(error, _os.strerror(error))
         return done
-
-    cdef void _trim(self) noexcept:
-        # A connection that has nothing to say is small.
-        if self._out.capacity > 262144:
-            free(self._out.arena)
-            self._out.arena = NULL
-            self._out.capacity = 0
 
     cpdef bint schedule(self, int64_t now) except -1:
         """Leave what waits to the flusher, which writes it about 200 µs after `now`; False if there is no flusher."""
         cdef Out *out = self._out
         cdef bint running
-        cdef bint sleeps
         global flusher_first
         if load(out.listed):
             return True
@@ -691,25 +710,41 @@ cdef class Stream:
             running = flusher_start()
             if running and not out.listed:
                 out.due = now + FLUSH_AFTER
-                out.listed = True
-                out.previous = NULL
-                out.next = flusher_first
-                if flusher_first != NULL:
-                    flusher_first.previous = out
-                flusher_first = out
+                store(out.listed, True)
+                if not out.in_list:
+                    out.in_list = True
+                    out.previous = NULL
+                    out.next = flusher_first
+                    if flusher_first != NULL:
+                        flusher_first.previous = out
+                    flusher_first = out
                 if flusher_sleeps:
                     pthread_cond_signal(&flusher_cond)
         finally:
             pthread_mutex_unlock(&flusher_mutex)
         return running
 
+    cpdef bint scheduled(self) except -1:
+        """Return whether the flusher has it already: what is put in now is written with what is there."""
+        return load(self._out.listed)
+
+    cpdef int64_t flushed(self) except? -1:
+        """Return when the flusher last wrote, in ns of the clock; 0 for never."""
+        return load_time(self._out.flushed)
+
     def close(self) -> None:
         """Shut the connection down and close it; what is unwritten is dropped."""
-        self._close(True)
+        self._close()
 
     def abandon(self) -> None:
         """Close this process's copy of the descriptor and nothing else: for a forked child (P35)."""
-        self._close(False)
+        # No mutex: whoever held it at the fork is not in the child.
+        if self.fd >= 0:
+            fd = self.fd
+            self.fd = -1
+            self._out.fd = -1
+            self._held = None
+            _os.close(fd)
 
     def shutdown_write(self) -> None:
         """Tell the peer that nothing more comes."""
@@ -722,7 +757,7 @@ cdef class Stream:
             finally:
                 handle.detach()
 
-    cdef _close(self, bint shutdown):
+    cdef _close(self):
         cdef Out *out = self._out
         cdef int fd
         pthread_mutex_lock(&flusher_mutex)
@@ -732,22 +767,19 @@ cdef class Stream:
         out.fd = -1
         out.start = 0
         out.end = 0
-        out.held_size = 0
+        store_size(out.held_size, 0)
         pthread_mutex_unlock(&out.mutex)
         pthread_mutex_unlock(&flusher_mutex)
         self.fd = -1
         self._held = None
         if fd >= 0:
-            if shutdown:
-                handle = socket(fileno=fd)
-                try:
-                    handle.shutdown(2)
-                except OSError:
-                    handle.close()  # the peer was faster
-                else:
-                    handle.close()
+            handle = socket(fileno=fd)
+            try:
+                handle.shutdown(2)
+            except OSError:
+                handle.close()  # the peer was faster
             else:
-                _os.close(fd)
+                handle.close()
 
 
 # ---- Waiting --------------------------------------------------------------------------------------------------

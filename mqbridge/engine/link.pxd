@@ -14,6 +14,8 @@ cdef Py_ssize_t _BATCH
 cdef Py_ssize_t _CHUNK
 cdef Py_ssize_t _IN_PLACE
 cdef Py_ssize_t _NO_LIMIT
+cdef Py_ssize_t _SHORT
+cdef list _SHORT_HEADERS
 cdef int _LAST_WORDS
 cdef int _END
 cdef int _DRY
@@ -41,7 +43,10 @@ cdef class Link(Outlet):
     cdef object _deadline
     cdef bint _established
 
-    @cython.locals(driver=Driver, now=int64_t)
+    @cython.locals(stream=Stream)
+    cpdef bint take_over(self, Pipe pipe, message) except -1
+
+    @cython.locals(driver=Driver, now=int64_t, last_write=int64_t)
     cpdef written(self, Pipe pipe)
 
     cpdef flush_batch(self)
@@ -65,6 +70,10 @@ cdef class Link(Outlet):
     cdef int _receive_chunk(self) except -1
 
     cdef _read_last_words(self)
+
+    cpdef make_room(self, Pipe pipe)
+
+    cpdef resume(self, Pipe pipe)
 
     @cython.locals(connection=Connection, pipe=Pipe, inbound=Fifo, limit=Py_ssize_t, room=Py_ssize_t, messages=list)
     cdef _deliver(self)

@@ -15,7 +15,7 @@ from mqbridge import _sys
 from mqbridge.constants import Event
 from mqbridge.pipes.pipe import Outlet, Pipe
 from mqbridge.zmtp.connection import Connection
-from mqbridge.zmtp.frames import Encoder, encoded_size
+from mqbridge.zmtp.frames import Encoder, encoded_size, header
 
 # A socket that has not sent for this long is idle: its next message is written at once.
 _IDLE = 50_000
@@ -25,6 +25,9 @@ _CHUNK = 65536
 # A large frame with at least this much missing is received in place.
 _IN_PLACE = 32768
 _NO_LIMIT = 1 << 30
+# A message of less than this many bytes goes the short way, with its frame's head from a table.
+_SHORT = 256
+_SHORT_HEADERS = [header(0, size) for size in range(_SHORT)]
 # What reading once found.
 _END = 0
 _DRY = 1
@@ -100,6 +103,19 @@ class Link(Outlet):
 
     # ---- outwards
 
+    def take_over(self, pipe: Pipe, message: object) -> bool:
+        """Put a short message into a batch that the flusher has already: what happens for each message of a stream."""
+        stream = self.stream
+        if self._blocked or not self._dirty or type(message) is not bytes or not stream.scheduled():
+            return False
+        if len(message) >= _SHORT or self._message is not None or not pipe.outbound.empty() or stream.holds():
+            return False
+        pipe.outbound.pass_by()
+        self._inflight.append(message)
+        if stream.put(_SHORT_HEADERS[len(message)], message) >= _BATCH:
+            self._write()
+        return True
+
     def written(self, pipe: Pipe) -> None:
         """A message was put into the pipe: write it, or let it gather."""
         if self._blocked:
@@ -107,7 +123,9 @@ class Link(Outlet):
         driver = self.driver
         self._encode()
         now = _sys.clock()
-        if not driver.gathers or now - driver.last_write > _IDLE or self.stream.holds():
+        # While a batch gathers nobody asks for the time; then the flusher's is as good.
+        last_write = max(driver.last_write, self.stream.flushed())
+        if not driver.gathers or now - last_write > _IDLE or self.stream.holds():
             self._write()
             driver.last_write = _sys.clock()
             return

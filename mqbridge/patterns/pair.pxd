@@ -8,8 +8,22 @@ cdef class Pair(Pattern):
     cdef Pipe _pipe
     cdef Pipe _leaving
 
+    cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef ended(self, Pipe pipe)
+
+    cpdef detach(self, Pipe pipe)
+
+    cpdef readable(self, Pipe pipe)
+
+    cpdef writable(self, Pipe pipe)
+
     @cython.locals(pipe=Pipe)
     cpdef object send(self, message)
 
     @cython.locals(pipe=Pipe)
     cpdef object receive(self)
+
+    cpdef bint ready_in(self) except -1
+
+    cpdef bint ready_out(self) except -1

@@ -1,11 +1,50 @@
 from mqbridge.patterns.fair_queue cimport FairQueue
 from mqbridge.patterns.load_balancer cimport LoadBalancer
 from mqbridge.patterns.pattern cimport Pattern
+from mqbridge.pipes.pipe cimport Pipe
 
 
 cdef class Push(Pattern):
     cdef LoadBalancer _out
 
+    cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef ended(self, Pipe pipe)
+
+    cpdef detach(self, Pipe pipe)
+
+    cpdef readable(self, Pipe pipe)
+
+    cpdef writable(self, Pipe pipe)
+
+    cpdef object send(self, message)
+
+    cpdef object receive(self)
+
+    cpdef bint ready_in(self) except -1
+
+    cpdef bint ready_out(self) except -1
+
 
 cdef class Pull(Pattern):
     cdef FairQueue _in
+
+    cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef ended(self, Pipe pipe)
+
+    cpdef detach(self, Pipe pipe)
+
+    cpdef readable(self, Pipe pipe)
+
+    cpdef writable(self, Pipe pipe)
+
+    cpdef object send(self, message)
+
+    cpdef object receive(self)
+
+    cpdef check_send(self)
+
+    cpdef bint ready_in(self) except -1
+
+    cpdef bint ready_out(self) except -1

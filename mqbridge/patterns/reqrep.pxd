@@ -13,8 +13,26 @@ cdef class Req(Pattern):
     cdef bint _expecting
     cdef object _reply
 
+    cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef ended(self, Pipe pipe)
+
+    cpdef detach(self, Pipe pipe)
+
+    cpdef readable(self, Pipe pipe)
+
+    cpdef writable(self, Pipe pipe)
+
     @cython.locals(pipe=Pipe)
     cpdef object send(self, message)
+
+    cpdef object receive(self)
+
+    cpdef check_send(self)
+
+    cpdef bint ready_in(self) except -1
+
+    cpdef bint ready_out(self) except -1
 
     cdef bint _fetch(self) except -1
 
@@ -29,7 +47,25 @@ cdef class Rep(Pattern):
     cdef tuple _request_envelope
     cdef Pipe _request_pipe
 
+    cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef ended(self, Pipe pipe)
+
+    cpdef detach(self, Pipe pipe)
+
+    cpdef readable(self, Pipe pipe)
+
+    cpdef writable(self, Pipe pipe)
+
     @cython.locals(pipe=Pipe)
     cpdef object send(self, message)
+
+    cpdef object receive(self)
+
+    cpdef check_send(self)
+
+    cpdef bint ready_in(self) except -1
+
+    cpdef bint ready_out(self) except -1
 
     cdef bint _fetch(self) except -1

@@ -21,6 +21,8 @@ cdef class Fifo:
     @cython.locals(at=Py_ssize_t, fresh=list)
     cpdef push(self, message)
 
+    cpdef pass_by(self)
+
     cpdef object pop(self)
 
     @cython.locals(at=Py_ssize_t)

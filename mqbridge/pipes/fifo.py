@@ -1,3 +1,4 @@
+# cython: boundscheck=False, wraparound=False
 """A bounded queue of whole messages with one writer and one reader.
 
 The two may be different threads with different locks: the writer alone moves the tail, the reader alone the head,
@@ -64,12 +65,17 @@ class Fifo:
         self._tail_at = at + 1
         self._pushed += 1
 
+    def pass_by(self) -> None:
+        """Count a message as pushed and taken: the queue is empty, and its reader has the message already."""
+        self._pushed += 1
+        self._taken += 1
+
     def pop(self) -> object:
         """Take the oldest message and release it; None if there is none."""
-        if self._taken == self._pushed:
-            return None
-        self._released += 1
-        return self.take()
+        message = self.take()
+        if message is not None:
+            self._released += 1
+        return message
 
     def take(self) -> object:
         """Take the oldest message, which goes on counting until `release`; None if there is none."""

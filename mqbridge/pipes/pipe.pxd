@@ -5,6 +5,8 @@ from mqbridge.pipes.signaler cimport Mailbox
 
 
 cdef class Outlet:
+    cpdef bint take_over(self, Pipe pipe, message) except -1
+
     cpdef written(self, Pipe pipe)
 
     cpdef make_room(self, Pipe pipe)
@@ -23,6 +25,7 @@ cdef class Pipe:
 
     cpdef bint can_write(self) except -1
 
+    @cython.locals(outbound=Fifo, outlet=Outlet)
     cpdef bint write(self, message) except -1
 
     @cython.locals(inbound=Fifo)

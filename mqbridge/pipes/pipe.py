@@ -19,6 +19,10 @@ class Outlet:
 
     __slots__ = ()
 
+    def take_over(self, pipe: "Pipe", message: object) -> bool:
+        """Take a message that would go into `pipe.outbound`, which has room, and count it there; or return False."""
+        return False
+
     def written(self, pipe: "Pipe") -> None:
         """A message was put into `pipe.outbound`."""
 
@@ -69,12 +73,15 @@ class Pipe:
 
     def write(self, message: object) -> bool:
         """Put a message on its way; False if there is no room."""
-        if self.outbound.full() or self.ended:
-            if not self.can_write():
-                return False
-        self.outbound.push(message)
-        if self.outlet is not None:
-            self.outlet.written(self)
+        outbound = self.outbound
+        if (outbound.full() or self.ended) and not self.can_write():
+            return False
+        outlet = self.outlet
+        if outlet is None:
+            outbound.push(message)
+        elif not outlet.take_over(self, message):
+            outbound.push(message)
+            outlet.written(self)
         return True
 
     def read(self) -> object:

@@ -23,6 +23,7 @@ cdef class Decoder:
     cdef public Growing large
     cdef bytes _buffer
     cdef Py_ssize_t _position
+    cdef list _behind
     cdef list _parts
     cdef int _flags
 
@@ -47,9 +48,9 @@ cdef class Decoder:
 
     cdef int _accept(self, list messages, int flags, bytes frame) except -1
 
-    cdef _fail(self, text)
+    cdef _join(self)
 
-    cpdef bytes take_rest(self)
+    cpdef fail(self, reason)
 
 
 @cython.locals(size=Py_ssize_t)

@@ -5,6 +5,8 @@ Here lives the hot loop of receiving. What the frames mean is not known here: ha
 multipart message is a tuple or list of them.
 """
 
+from typing import Any
+
 from mqbridge._sys import Growing
 
 _MORE = 1
@@ -37,7 +39,18 @@ class Decoder:
     network sent: `error` says what was wrong, and from then on the stream is discarded.
     """
 
-    __slots__ = ("max_size", "error", "pending", "has_commands", "large", "_buffer", "_position", "_parts", "_flags")
+    __slots__ = (
+        "max_size",
+        "error",
+        "pending",
+        "has_commands",
+        "large",
+        "_buffer",
+        "_position",
+        "_behind",
+        "_parts",
+        "_flags",
+    )
 
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
@@ -50,30 +63,34 @@ class Decoder:
         self.large: Growing | None = None
         self._buffer = b""
         self._position = 0
+        # What came while the buffer was not used up: joined when it is looked at, not each time something is fed.
+        self._behind: list[bytes] = []
         self._parts: list[bytes] | None = None
         self._flags = 0
 
     def feed(self, data: bytes) -> None:
         """Take over received bytes."""
+        if self.error is not None:
+            return
         large = self.large
-        if large is not None:
+        if large is not None and large.missing:
             missing = large.missing
             if len(data) <= missing:
                 large.append(data, 0, len(data))
                 return
             large.append(data, 0, missing)
+            # While a frame is gathered the buffer is empty.
             self._buffer = data
             self._position = missing
         elif self._position == len(self._buffer):
             self._buffer = data
             self._position = 0
         else:
-            self._buffer = self._buffer[self._position :] + data
-            self._position = 0
+            self._behind.append(data)
 
-    def decode(self, limit: int) -> list:  # type: ignore[type-arg]
+    def decode(self, limit: int) -> list[Any]:
         """Return at most `limit` whole messages; command frames stand between them and do not count."""
-        messages: list = []  # type: ignore[type-arg]
+        messages: list[Any] = []
         self.has_commands = False
         self.pending = False
         if self.error is not None:
@@ -86,6 +103,8 @@ class Decoder:
             self.large = None
             flags = self._flags
             count = self._accept(messages, flags, frame)
+        if self._behind:
+            self._join()
         buffer = self._buffer
         data = buffer
         position = self._position
@@ -96,11 +115,14 @@ class Decoder:
                 self.pending = True
                 break
             flags = data[position]
+            if flags > 6 or flags == 5:
+                self.fail(f"a frame has flags 0x{flags:02x}, which ZMTP 3 does not define")
+                return messages
             if flags & _LONG:
                 if end - position < 9:
                     break
                 if data[position + 1] > 127:
-                    self._fail("a frame announces a size of 2^63 bytes or more")
+                    self.fail("a frame announces a size of 2^63 bytes or more")
                     return messages
                 start = position + 9
                 size = 0
@@ -109,11 +131,8 @@ class Decoder:
             else:
                 size = data[position + 1]
                 start = position + 2
-            if flags > 6 or flags == 5:
-                self._fail(f"a frame has flags 0x{flags:02x}, which ZMTP 3 does not define")
-                return messages
             if max_size >= 0 and size > max_size:
-                self._fail(f"a frame of {size} bytes is larger than MAXMSGSIZE, {max_size} bytes")
+                self.fail(f"a frame of {size} bytes is larger than MAXMSGSIZE, {max_size} bytes")
                 return messages
             if size > end - start:
                 if size >= _LARGE_INCOMING:
@@ -140,27 +159,29 @@ class Decoder:
         """Return the body of the next frame, which must be a command: for handshakes. None if it is not whole yet."""
         if self.error is not None:
             return None
+        if self._behind:
+            self._join()
         buffer = self._buffer
         position = self._position
         if len(buffer) - position < 2:
             return None
         flags = buffer[position]
         if flags not in (_COMMAND, _COMMAND | _LONG):
-            self._fail(f"a frame with flags 0x{flags:02x} where a handshake command was expected")
+            self.fail(f"a frame with flags 0x{flags:02x} where a handshake command was expected")
             return None
         start = position + (9 if flags & _LONG else 2)
         if len(buffer) < start:
             return None
         size = int.from_bytes(buffer[position + 1 : start], "big")
         if size > self.max_size:
-            self._fail(f"a handshake command of {size} bytes; {self.max_size} are allowed")
+            self.fail(f"a handshake command of {size} bytes; {self.max_size} are allowed")
             return None
         if len(buffer) - start < size:
             return None
         self._position = start + size
         return buffer[start : start + size]
 
-    def _accept(self, messages: list, flags: int, frame: bytes) -> int:  # type: ignore[type-arg]
+    def _accept(self, messages: list[Any], flags: int, frame: bytes) -> int:
         """Add a frame to what is under way; return how many messages that completed."""
         if flags & _COMMAND:
             # libzmq sends PING between the parts of a message; that disturbs nothing.
@@ -181,19 +202,21 @@ class Decoder:
             self._parts = None
         return 1
 
-    def _fail(self, text: str) -> None:
-        self.error = text
-        self._buffer = b""
+    def _join(self) -> None:
+        """Put what came later behind what is not decoded yet."""
+        self._buffer = b"".join((self._buffer[self._position :], *self._behind))
         self._position = 0
-        self._parts = None
-        self.large = None
+        self._behind.clear()
 
-    def take_rest(self) -> bytes:
-        """Hand over the bytes not decoded yet and forget them."""
-        rest = self._buffer[self._position :]
+    def fail(self, reason: str) -> None:
+        """Decode nothing any more, for this reason; what is here and what comes is discarded."""
+        self.error = reason
+        self.pending = False
+        self.large = None
         self._buffer = b""
         self._position = 0
-        return rest
+        self._behind.clear()
+        self._parts = None
 
 
 def header(flags: int, size: int) -> bytes:
@@ -203,13 +226,12 @@ def header(flags: int, size: int) -> bytes:
     return bytes((flags | _LONG,)) + size.to_bytes(8, "big")
 
 
-def encode(message: object) -> bytes:
+def encode(message: Any) -> bytes:
     """Return a whole message, bytes or a tuple or list of bytes, as frames."""
     if isinstance(message, bytes):
         return header(0, len(message)) + message
-    parts: tuple[bytes, ...] = tuple(message)  # type: ignore[arg-type]
-    frames = [header(_MORE, len(part)) + part for part in parts[:-1]]
-    return b"".join(frames) + header(0, len(parts[-1])) + parts[-1]
+    frames = [header(_MORE, len(part)) + part for part in message[:-1]]
+    return b"".join(frames) + header(0, len(message[-1])) + message[-1]
 
 
 def encode_command(body: bytes) -> bytes:
@@ -217,10 +239,10 @@ def encode_command(body: bytes) -> bytes:
     return header(_COMMAND, len(body)) + body
 
 
-def encoded_size(message: object) -> int:
+def encoded_size(message: Any) -> int:
     """Return how many bytes `encode` makes of a message."""
     parts = (message,) if isinstance(message, bytes) else message
-    return sum(len(part) + (2 if len(part) < 256 else 9) for part in parts)  # type: ignore[attr-defined]
+    return sum(len(part) + (2 if len(part) < 256 else 9) for part in parts)
 
 
 class Encoder:
@@ -228,7 +250,7 @@ class Encoder:
 
     __slots__ = ()
 
-    def put(self, stream, message, index: int) -> int:  # type: ignore[no-untyped-def]
+    def put(self, stream: Any, message: Any, index: int) -> int:
         """Put a message into `stream`, from part number `index` on.
 
         Returns -1 when the whole message is in, or the number of the part to go on with: a large part is not copied,
@@ -245,7 +267,7 @@ class Encoder:
             index += 1
         return -1
 
-    def _frame(self, stream, flags: int, body: bytes) -> None:  # type: ignore[no-untyped-def]
+    def _frame(self, stream: Any, flags: int, body: bytes) -> None:
         size = len(body)
         if size < 256:
             stream.put(_SHORT_MORE[size] if flags else _SHORT_LAST[size], body)
