@@ -66,9 +66,7 @@ def source_hash(name: str, modules: dict[str, Path]) -> str:
         if path in found or not path.exists():
             continue
         found[path] = path.read_bytes()
-        if (
-            path.suffix != ".py"
-        ):  # every word in a cimport that is a module's name counts; too many do no harm
+        if path.suffix != ".py":  # every word in a cimport that is a module's name counts; too many do no harm
             words = re.findall(r"\w+", " ".join(_CIMPORT.findall(found[path].decode())))
             pending.extend(short_names[word] for word in words if word in short_names)
     digest = hashlib.sha256(repr((sorted(DIRECTIVES.items()), C_FLAGS)).encode())
@@ -168,9 +166,7 @@ class BuildHot(build_ext):
             command += ["-X", f"{directive}={value}"]
         command += ["-o", str(generated), source]
         if subprocess.run(command, cwd=ROOT).returncode != 0:
-            raise CompileError(
-                f"Cython cannot translate {source}; MQBRIDGE_PURE=1 installs without compiling"
-            )
+            raise CompileError(f"Cython cannot translate {source}; MQBRIDGE_PURE=1 installs without compiling")
         extension.sources = [str(generated)]
         extension.extra_compile_args = C_FLAGS
         stamp(extension.name).unlink(missing_ok=True)

@@ -27,19 +27,16 @@ if _os.environ.get("MQBRIDGE_PURE", "0") not in ("", "0"):
 # isort: split
 from . import _sys
 from .constants import *
-from .errors import *
-from .version import *
-
 from .context import Context as Context
+from .errors import *
 from .poller import Poller as Poller
 from .poller import select as select
 from .socket import Socket as Socket
+from .version import *
 
 #: Whether the hot modules in use are compiled. All of them are, or none.
 COMPILED: bool = not str(_sys.__file__).endswith(".py")
 
 # All names above without an underscore. Modules are not among them: one imports those by name.
 __all__ = ["__version__"]
-__all__ += [
-    name for name, thing in globals().items() if name[0] != "_" and not isinstance(thing, _ModuleType)
-]
+__all__ += [name for name, thing in globals().items() if name[0] != "_" and not isinstance(thing, _ModuleType)]

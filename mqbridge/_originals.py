@@ -4,12 +4,11 @@ The engine's threads, locks and sockets must be real ones, whether `patch_all()`
 runs later, or never.
 """
 
+import _socket
+import _thread
 import sys
 from collections.abc import Callable
 from typing import Any
-
-import _socket
-import _thread
 
 
 def _original(module: str, name: str) -> Any:

@@ -86,7 +86,9 @@ class Growing:
         """Add `data[start:stop]`, at most what is missing."""
         count = stop - start
         if start < 0 or stop > len(data) or count < 0 or count > self.missing:
-            raise ValueError(f"append({start}, {stop}): outside the data, or more than the {self.missing} bytes missing")
+            raise ValueError(
+                f"append({start}, {stop}): outside the data, or more than the {self.missing} bytes missing"
+            )
         self._bytes += memoryview(data)[start:stop]
         self.missing -= count
 
@@ -352,15 +354,17 @@ def _find_timerfd() -> Any:
 
 
 if hasattr(os, "timerfd_create"):
+    _os: Any = os  # type checkers know the oldest supported Python's
     HAS_TIMERFD = True
 
     def timerfd() -> int:
         """Return a new timerfd on the monotonic clock: non-blocking, closed on exec, not armed."""
-        return os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+        fd: int = _os.timerfd_create(time.CLOCK_MONOTONIC, flags=_os.TFD_NONBLOCK | _os.TFD_CLOEXEC)
+        return fd
 
     def timerfd_arm(fd: int, after: int) -> None:
         """Let a timerfd become readable `after` ns from now (at least 1); 0 disarms it. Both clear an expiry."""
-        os.timerfd_settime_ns(fd, initial=after)
+        _os.timerfd_settime_ns(fd, initial=after)
 
 else:
     _timerfd = _find_timerfd()

@@ -233,9 +233,7 @@ def _check_type(option: int, value: object) -> None:
     """Raise TypeError unless `value` is of the option's type, which for unknown options is int."""
     _check_number("set", option)
     if isinstance(value, str):
-        raise TypeError(
-            f"set({_name(option)}, {value!r}): text is not allowed; encode it or use set_string()"
-        )
+        raise TypeError(f"set({_name(option)}, {value!r}): text is not allowed; encode it or use set_string()")
     member = _member(option)
     wanted = bytes if member is not None and member._opt_type is _OptType.BYTES else int
     if not isinstance(value, wanted):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import random
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from mqbridge.constants import PollEvent, SocketType
 from mqbridge.engine import closing, endpoints
 from mqbridge.engine.driver import Driver
+from mqbridge.engine.views import View
 from mqbridge.errors import ZMQBindError, ZMQError
 from mqbridge.message import as_bytes, as_message
 from mqbridge.options import Options
@@ -27,7 +29,12 @@ class MessageSocket:
 
     __slots__ = ("_driver", "_view")
 
-    def send(self, data, flags=0, copy=True):  # type: ignore[no-untyped-def]
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        # This object's own FD and EVENTS, made when first asked for.
+        self._view: View | None = None
+
+    def send(self, data: Any, flags: int = 0, copy: bool = True) -> None:
         """Send one part of a message: bytes, or anything with a contiguous buffer, which is copied.
 
         Parameters
@@ -54,7 +61,7 @@ class MessageSocket:
             data = as_bytes(data)
         self._driver.send(data, flags & _SNDMORE != 0, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
 
-    def recv(self, flags=0):  # type: ignore[no-untyped-def]
+    def recv(self, flags: int = 0) -> bytes:
         """Receive one part of a message as bytes; RCVMORE says whether more of that message follows.
 
         Parameters
@@ -74,7 +81,7 @@ class MessageSocket:
         """
         return self._driver.receive(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
 
-    def send_multipart(self, msg_parts, flags=0, copy=True):  # type: ignore[no-untyped-def]
+    def send_multipart(self, msg_parts: Iterable[Any], flags: int = 0, copy: bool = True) -> None:
         """Send a message of several parts, all or nothing. Parameters and errors are those of `send`."""
         message = as_message(msg_parts)
         if flags & _SNDMORE:
@@ -83,9 +90,9 @@ class MessageSocket:
             return
         self._driver.send_whole(message, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
 
-    def recv_multipart(self, flags=0):  # type: ignore[no-untyped-def]
+    def recv_multipart(self, flags: int = 0) -> list[bytes]:
         """Receive a whole message, or what is left of one begun, as a list of bytes. Errors are those of `recv`."""
-        message = self._driver.receive_whole(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+        message: Any = self._driver.receive_whole(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
         return [message] if type(message) is bytes else list(message)
 
 
@@ -103,21 +110,19 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
     _shadows: bool = False
 
     def __init__(self, context: Any, socket_type: int, shadow: Socket | None = None) -> None:
-        set_attribute = object.__setattr__
-        set_attribute(self, "_view", None)
-        set_attribute(self, "context", context)
+        self.context = context
         if shadow is not None:
-            set_attribute(self, "_driver", shadow._driver)
-            set_attribute(self, "socket_type", shadow.socket_type)
-            set_attribute(self, "_shadows", True)
+            MessageSocket.__init__(self, shadow._driver)
+            self.socket_type = shadow.socket_type
+            self._shadows = True
             return
         pattern = PATTERNS.get(int(socket_type))
         if pattern is None:
             self._closed_here = True
             raise ZMQError(errno.EINVAL, f"socket({_type_name(socket_type)}): not a socket type that is supported yet")
-        set_attribute(self, "socket_type", SocketType(socket_type))
+        self.socket_type = SocketType(socket_type)
         driver = Driver(context._hub, pattern(), Options())
-        set_attribute(self, "_driver", driver)
+        MessageSocket.__init__(self, driver)
         context._adopt(self, driver)
 
     @classmethod
@@ -163,9 +168,7 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         """Undo a connect; what was sent already is still written. Raises ZMQError ENOENT for another endpoint."""
         endpoints.disconnect(self._checked(), addr, "disconnect")
 
-    def bind_to_random_port(
-        self, addr: str, min_port: int = 49152, max_port: int = 65536, max_tries: int = 100
-    ) -> int:
+    def bind_to_random_port(self, addr: str, min_port: int = 49152, max_port: int = 65536, max_tries: int = 100) -> int:
         """Bind to `addr` with a free port from `min_port` up to but not including `max_port`; return the port.
 
         Raises ZMQBindError if `max_tries` ports were taken.
@@ -198,13 +201,14 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         """Return FD, so that selectors and loops take the socket itself. The edge rules of FD hold."""
         return self._own_view().fileno()
 
-    def view(self) -> Any:
+    def view(self) -> View:
         """Return an independent FD and EVENTS of this socket, for an event loop.
 
         The object has `fileno()`, `events()` and `close()`. No other view, and no operation on the socket, ever takes
-        its wake-ups away.
+        its wake-ups away. When the socket is closed, its descriptor turns readable and `events()` raises; it is closed by
+        `close()` only, after the loop has let go of it.
         """
-        return self._checked().view()
+        return self._checked().view(True)
 
     @property
     def recv_fd(self) -> int:
@@ -212,8 +216,7 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
 
         Level-triggered: wait, try `recv(DONTWAIT)`, wait. Made when first asked for, closed with the socket.
         """
-        fd: int = self._checked().level_fd(True)
-        return fd
+        return self._checked().level_fd(True)
 
     @property
     def send_fd(self) -> int:
@@ -262,18 +265,18 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
 
     # ---- inside
 
-    def _checked(self) -> Any:
+    def _checked(self) -> Driver:
         driver = self._driver
         if driver.stopped:
             driver.enter()
         return driver
 
-    def _own_view(self) -> Any:
-        if self._view is None:
-            object.__setattr__(self, "_view", self._checked().view())
-        elif self._driver.stopped:
-            self._checked()
-        return self._view
+    def _own_view(self) -> View:
+        driver = self._checked()
+        view = self._view
+        if view is None:
+            view = self._view = driver.view(False)
+        return view
 
 
 class _Bound:
@@ -302,4 +305,3 @@ def _type_name(socket_type: int) -> str:
         return SocketType(socket_type).name
     except ValueError:
         return repr(socket_type)
-

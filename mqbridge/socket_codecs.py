@@ -13,6 +13,12 @@ class SocketCodecs:
 
     __slots__ = ()
 
+    # What the socket itself brings along.
+    send: Callable[..., None]
+    recv: Callable[..., bytes]
+    send_multipart: Callable[..., None]
+    recv_multipart: Callable[..., list[bytes]]
+
     def send_string(self, u: str, flags: int = 0, copy: bool = True, encoding: str = "utf-8") -> None:
         """Send text, encoded."""
         if not isinstance(u, str):

@@ -132,9 +132,7 @@ def test_compiled_says_what_is_in_use() -> None:
 
 def test_pure_mode_is_pure() -> None:
     environment = dict(os.environ, MQBRIDGE_PURE="1")
-    subprocess.run(
-        [sys.executable, "-c", WITHOUT_COMPILED, *MODULES], env=environment, check=True, timeout=60
-    )
+    subprocess.run([sys.executable, "-c", WITHOUT_COMPILED, *MODULES], env=environment, check=True, timeout=60)
 
 
 def test_everything_hot_has_an_interpreted_twin() -> None:

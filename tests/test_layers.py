@@ -120,7 +120,5 @@ def test_the_search_sees_imports_everywhere(tmp_path: Path, monkeypatch: pytest.
     assert set(imports(source)) == {"os.path", "mqbridge.engine.driver", "mqbridge.zmtp.frames"}
     assert list(targets(source)) == ["engine", "zmtp"]
     cython = tmp_path / "zmtp" / "toy.pxd"
-    cython.write_text(
-        "cimport cython\nfrom mqbridge.pipes.fifo cimport A, B\nfrom ..engine.link cimport (\n C)\n"
-    )
+    cython.write_text("cimport cython\nfrom mqbridge.pipes.fifo cimport A, B\nfrom ..engine.link cimport (\n C)\n")
     assert list(targets(cython)) == ["pipes", "pipes", "engine"]

@@ -47,9 +47,7 @@ def test_a_buffer_is_let_go_of() -> None:
 
 
 def test_text_is_refused_with_advice() -> None:
-    with pytest.raises(
-        TypeError, match=r"send\('hello'\): text is not allowed; encode it, or use send_string\(\)"
-    ):
+    with pytest.raises(TypeError, match=r"send\('hello'\): text is not allowed; encode it, or use send_string\(\)"):
         as_bytes("hello")
 
 

@@ -44,9 +44,7 @@ def test_all_has_no_doubles_and_every_name_is_there() -> None:
 
 def test_import_star_gives_the_names_and_nothing_else() -> None:
     code = "from mqbridge import *; found = set(dir()); import mqbridge; print(found ^ set(mqbridge.__all__))"
-    found = subprocess.run(
-        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
-    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
     assert all(name.startswith("__") for name in ast.literal_eval(found.stdout.strip()))
 
 

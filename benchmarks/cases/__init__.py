@@ -8,6 +8,4 @@ from __future__ import annotations
 from benchmarks.case import Case
 from benchmarks.cases import push_pull, round_trip, tail
 
-CASES: dict[str, Case] = {
-    case.name: case for module in (round_trip, push_pull, tail) for case in module.CASES
-}
+CASES: dict[str, Case] = {case.name: case for module in (round_trip, push_pull, tail) for case in module.CASES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 
@@ -48,7 +49,7 @@ def requester(side: Side) -> Result:
             stamps.append(clock())
     socket.close()
     context.term()
-    times = sorted((after - before) / 1000 for before, after in zip(stamps, stamps[1:], strict=False))
+    times = sorted((after - before) / 1000 for before, after in itertools.pairwise(stamps))
     return {"value": statistics.median(times), "p99": times[len(times) * 99 // 100], "worst": times[-1]}
 
 

@@ -40,7 +40,7 @@ class _Ward:
 
     def visited(self) -> bool:
         """Return whether somebody else drives the socket."""
-        return self.driver.visits != self.visits or self.driver.waiters > 0
+        return bool(self.driver.visits != self.visits or self.driver.waiters)
 
 
 class Caretaker:

@@ -1,10 +1,10 @@
 """A connector: keeps one endpoint connected, dialling again with growing pauses."""
 
+import _socket
 import errno
 import random
 from typing import Any
 
-import _socket
 from mqbridge import _sys
 from mqbridge.constants import Event
 from mqbridge.engine.driver import CALL
@@ -25,7 +25,19 @@ class Connector:
     is no connection, and those not wholly written when one breaks are sent first on the next.
     """
 
-    __slots__ = ("driver", "endpoint", "_where", "_link", "_pipe", "_unsent", "_handle", "_addresses", "_timer", "_pause", "_closed")
+    __slots__ = (
+        "driver",
+        "endpoint",
+        "_where",
+        "_link",
+        "_pipe",
+        "_unsent",
+        "_handle",
+        "_addresses",
+        "_timer",
+        "_pause",
+        "_closed",
+    )
 
     def __init__(self, driver: Any, where: Endpoint) -> None:
         self.driver = driver

@@ -142,7 +142,7 @@ class Driver:
         if self.stopped == errno.ECHILD:
             raise ZMQError(
                 errno.ENOTSOCK,
-                "this socket was made before the fork and belongs to the parent process; make a Context and Socket anew",
+                "this socket is the parent process's, which made it before the fork; make a Context and Socket anew",
             )
         raise ZMQError(errno.ENOTSOCK, "the socket is closed")
 
@@ -221,6 +221,7 @@ class Driver:
 
     def ready(self, mask: int) -> None:
         """Letters have come (or somebody only wanted to wake a sleeper)."""
+        about: Any
         for what, about in self.mailbox.collect():
             if what == READABLE:
                 self.pattern.readable(about)
@@ -496,11 +497,11 @@ class Driver:
         finally:
             self.leave()
 
-    def view(self) -> View:
-        """Return a new view."""
+    def view(self, outlives: bool) -> View:
+        """Return a new view; one that `outlives` the socket is closed by its owner only."""
         self.enter()
         try:
-            view = View(self, self.pollset.fd)
+            view = View(self, self.pollset.fd, outlives)
             self._views.append(view)
             self._observed += 1
             self.attached = True
@@ -518,7 +519,10 @@ class Driver:
                 self._views.remove(view)
                 self._observed -= 1
                 self.attached = bool(self._views)
-                view.shut(self.pollset.fd)
+                view.shut(-1 if self.stopped == errno.ECHILD else self.pollset.fd)
+            else:
+                # The socket is closed, and has parted from it.
+                view.shut(-1)
         finally:
             self.leave()
 
@@ -565,7 +569,10 @@ class Driver:
         """Close the views and levels. The caller holds the lock."""
         pollset = -1 if forked else self.pollset.fd
         for view in self._views:
-            view.shut(pollset)
+            if view.outlives and not forked:
+                view.part(pollset)
+            else:
+                view.shut(pollset)
         self._views = []
         for level in (self._recv_level, self._send_level):
             if level is not None:

@@ -172,13 +172,13 @@ def disconnect(driver: Any, text: str | bytes, verb: str) -> None:
     """Undo a bind ("unbind") or a connect ("disconnect"). Raises ZMQError ENOENT if there is none."""
     where = parse(text, "unbind" if verb == "unbind" else "disconnect")
     endpoint = str(where)
-    kinds: tuple[type, ...] = (Listener, BoundName) if verb == "unbind" else (Connector, Connection)
+    kinds: Any = (Listener, BoundName) if verb == "unbind" else (Connector, Connection)
     driver.enter()
     try:
         made = driver.endpoints.get(endpoint, [])
-        for index, item in enumerate(made):
+        for item in made:
             if isinstance(item, kinds):
-                del made[index]
+                made.remove(item)
                 if not made:
                     del driver.endpoints[endpoint]
                 item.disconnect()
@@ -187,5 +187,3 @@ def disconnect(driver: Any, text: str | bytes, verb: str) -> None:
         raise ZMQError(errno.ENOENT, f'{verb}("{endpoint}"): not an endpoint of this socket, which has {known}')
     finally:
         driver.leave()
-
-

@@ -7,9 +7,7 @@ from mqbridge import _sys
 from mqbridge.transports import tcp
 
 
-def resolve(
-    host: str, port: int, ipv6: bool, deliver: Callable[[list[tcp.Address] | OSError], None]
-) -> None:
+def resolve(host: str, port: int, ipv6: bool, deliver: Callable[[list[tcp.Address] | OSError], None]) -> None:
     """Look a host up in a thread of its own, which calls `deliver` with the addresses or the error."""
 
     def look_up() -> None:

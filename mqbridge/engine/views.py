@@ -29,24 +29,36 @@ class Window:
         """Return the descriptor, -1 when closed."""
         return self._pollset.fd
 
+    def part(self, fd: int) -> None:
+        """The socket's pollset `fd` is about to be closed; the window stays open, and readable from now on."""
+        self._pollset.remove(fd)
+        self.signaler.signal()
+
     def shut(self, fd: int) -> None:
-        """Close the descriptors; `fd` is the socket's pollset, -1 in a forked child, where it is not touched."""
+        """Close the descriptors; `fd` is the socket's pollset if that is still open, or -1.
+
+        In a forked child, too, it is -1: nothing that is shared with the parent is touched (P35).
+        """
         if self._pollset.fd >= 0:
             if fd >= 0:
                 self._pollset.remove(fd)
-                self._pollset.remove(self.signaler.fd)
             self._pollset.close()
             self.signaler.close()
 
 
 class View(Window):
-    """One object's view of a socket: readable when something may have changed."""
+    """One object's view of a socket: readable when something may have changed.
 
-    __slots__ = ("driver",)
+    A loop's view outlives its socket: it turns readable, and `events` raises, so that the loop finds out, takes the
+    descriptor out of its own pollset and closes the view. A Socket object's own (`FD`) is closed with it (P27).
+    """
 
-    def __init__(self, driver: Any, fd: int) -> None:
+    __slots__ = ("driver", "outlives")
+
+    def __init__(self, driver: Any, fd: int, outlives: bool) -> None:
         Window.__init__(self, fd)
         self.driver = driver
+        self.outlives = outlives
 
     def events(self) -> int:
         """Do what input and output is due, clear this view's edge and return POLLIN | POLLOUT as they are now.

@@ -69,6 +69,9 @@ class Pipe:
         # What waits in a batch counts against the mark; write it before calling the pipe full.
         if self.outlet is not None:
             self.outlet.make_room(self)
+        else:
+            # There is no connection yet; the outlet to come says when there is room.
+            self.outbound.writer_sleeps = True
         return not self.outbound.full() and not self.ended
 
     def write(self, message: object) -> bool:

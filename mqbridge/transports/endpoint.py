@@ -113,9 +113,7 @@ def _inproc(name: str) -> Endpoint:
 def _tcp(address: str, binding: bool) -> Endpoint:
     source, separator, destination = address.rpartition(";")
     if separator and binding:
-        raise _Malformed(
-            f"a source address is for connect; to bind give just tcp://{_printable(destination)}"
-        )
+        raise _Malformed(f"a source address is for connect; to bind give just tcp://{_printable(destination)}")
     host, port = _host_and_port(destination, wildcards=binding)
     if not separator:
         return Endpoint("tcp", address, host, port)

@@ -3,11 +3,11 @@
 Sockets here are the C type `_socket.socket`, which monkey patching leaves alone; a link takes over the descriptor.
 """
 
+import _socket
 import errno
 import os
 from typing import Any
 
-import _socket
 from mqbridge._sys import socket
 from mqbridge.options import Options
 from mqbridge.transports.endpoint import Endpoint, tcp_text

@@ -36,9 +36,10 @@ def make_error(reason: str) -> bytes:
 
 
 def error_reason(data: bytes) -> str:
-    """Return the reason in an ERROR command's data."""
+    """Return the reason in an ERROR command's data, quoted: a peer writes what it likes, and this is for logs."""
     size = data[0] if data else 0
-    return data[1 : 1 + size].decode("ascii", "backslashreplace")
+    reason = data[1 : 1 + size].decode("ascii", "backslashreplace")
+    return repr(reason) if reason else "no reason given"
 
 
 def make_ping(ttl: int, context: bytes) -> bytes:

@@ -15,13 +15,13 @@ cdef class Connection:
     cdef public tuple peer_version
     cdef public Decoder decoder
     cdef public Py_ssize_t pongs
+    cdef str _phase
     cdef bint _as_server
     cdef str _mechanism_name
     cdef object _mechanism
     cdef Py_ssize_t _max_message_size
     cdef object _greeting
-    cdef bint _second_step_sent
-    cdef bytes _to_send
+    cdef list _to_send
 
     cpdef bytes data_to_send(self)
 

@@ -231,7 +231,8 @@ def encode(message: Any) -> bytes:
     if isinstance(message, bytes):
         return header(0, len(message)) + message
     frames = [header(_MORE, len(part)) + part for part in message[:-1]]
-    return b"".join(frames) + header(0, len(message[-1])) + message[-1]
+    frames.append(header(0, len(message[-1])) + message[-1])
+    return b"".join(frames)
 
 
 def encode_command(body: bytes) -> bytes:

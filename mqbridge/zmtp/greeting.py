@@ -55,9 +55,13 @@ class Greeting:
             # ZMTP 1.0 begins with the length of its identity frame; anything else is not a ZMTP peer at all.
             raise ProtocolError("greeting", f"the peer does not speak ZMTP 3: it began with {buffer[:10]!r}")
         if len(buffer) >= 10 and not buffer[9] & 1:
-            raise ProtocolError("greeting", f"the peer speaks ZMTP 1.0 or something else: it began with {buffer[:10]!r}")
+            raise ProtocolError(
+                "greeting", f"the peer speaks ZMTP 1.0 or something else: it began with {buffer[:10]!r}"
+            )
         if len(buffer) >= 11:
             if buffer[10] < _MAJOR:
                 # 0 was the revision of ZMTP 1.0's successor draft, 1 that of ZMTP 2.0.
-                raise ProtocolError("greeting", f"the peer speaks an older ZMTP, revision {buffer[10]}; it needs to be 3")
+                raise ProtocolError(
+                    "greeting", f"the peer speaks an older ZMTP, revision {buffer[10]}; it needs to be 3"
+                )
             self.version_known = True

@@ -25,12 +25,16 @@ def decode(data: bytes) -> dict[str, bytes]:
         size = data[position]
         start = position + 1 + size
         if not size or start + 4 > len(data):
-            raise ProtocolError("handshake", f"malformed metadata at byte {position}: {data[position:position + 20]!r}")
+            raise ProtocolError(
+                "handshake", f"malformed metadata at byte {position}: {data[position : position + 20]!r}"
+            )
         name = data[position + 1 : start].decode("ascii", "backslashreplace")
         length = int.from_bytes(data[start : start + 4], "big")
         position = start + 4 + length
         if position > len(data):
-            raise ProtocolError("handshake", f"the value of {name!r} announces {length} bytes, more than there are")
+            raise ProtocolError(
+                "handshake", f"the value of {name[:20]!r} announces {length} bytes, more than there are"
+            )
         properties[name] = data[start + 4 : position]
     return properties
 

@@ -105,9 +105,7 @@ def test_a_connection_may_have_a_source_address(source: str, host: str, port: in
         parse(f"tcp://{source};example.org:5555", "bind")
 
 
-@pytest.mark.parametrize(
-    "name", ["a", "#1", "my-endpoint", "with spaces", "a://b", "tcp://x:1", "\u00e9", 256 * "x"]
-)
+@pytest.mark.parametrize("name", ["a", "#1", "my-endpoint", "with spaces", "a://b", "tcp://x:1", "\u00e9", 256 * "x"])
 def test_inproc_names_are_any_text(name: str) -> None:
     endpoint = parse(f"inproc://{name}", "bind")
     assert endpoint == Endpoint("inproc", name)

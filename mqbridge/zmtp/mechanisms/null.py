@@ -27,5 +27,5 @@ class Null:
             self.done = True
             return []
         if name == b"ERROR":
-            raise ProtocolError("handshake", f"the peer refused: {commands.error_reason(data) or 'no reason given'}")
-        raise ProtocolError("handshake", f"{name!r} where READY was expected")
+            raise ProtocolError("handshake", f"the peer refused: {commands.error_reason(data)}")
+        raise ProtocolError("handshake", f"{name[:20]!r} where READY was expected")
