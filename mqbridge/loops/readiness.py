@@ -68,7 +68,6 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Action, ...]]] = {
     # Read although nobody asks, or a level-triggered loop spins on the descriptor (P10).
     (_S.IDLE, _E.EDGE): (_S.IDLE, (_A.READ,)),
     (_S.DUE, _E.TURN): (_S.LOOK, (_A.CANCEL, _A.READ)),
-    (_S.DUE, _E.EDGE): (_S.LOOK, (_A.CANCEL, _A.READ)),
     (_S.DUE, _E.UNWANT): (_S.IDLE, (_A.CANCEL,)),
     (_S.LOOK, _E.NOTHING): (_S.ARMED, ()),
     (_S.LOOK, _E.SEEN): (_S.RUN, (_A.RUN,)),

@@ -39,7 +39,7 @@ class Selector(selectors.BaseSelector):
     """Waits for mqbridge's sockets, stock pyzmq sockets, and whatever else has a `fileno()`.
 
     A socket that was closed, or whose context was terminated, while it was registered is reported once more for all
-    that was asked of it, so that whoever handles it meets the error. After that it stays silent until it is unregistered.
+    that was asked of it, so that whoever handles it meets the error. After that it is silent until it is unregistered.
 
     As with all selectors, one thread at a time may use it. A socket may be used by others meanwhile.
     """
