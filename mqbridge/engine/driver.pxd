@@ -1,23 +1,18 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from mqbridge._sys cimport Lock
-from mqbridge.engine.pollset cimport Pollset
+from mqbridge.engine.wakeups cimport Wakeups
 from mqbridge.patterns.pattern cimport Pattern
 from mqbridge.pipes.pipe cimport Pipe
-from mqbridge.pipes.signaler cimport Mailbox
 
 
 cdef int _LOOK_EVERY
 
 
-cdef class Driver:
+cdef class Driver(Wakeups):
     cdef public object engine
     cdef public object options
     cdef public Pattern pattern
-    cdef public Lock lock
-    cdef public Pollset pollset
-    cdef public Mailbox mailbox
     cdef public object timers
     cdef public set pipes
     cdef public set links
@@ -26,35 +21,18 @@ cdef class Driver:
     cdef public list dirty
     cdef public int64_t last_write
     cdef public Py_ssize_t visits
-    cdef public Py_ssize_t waiters
-    cdef public bint attached
-    cdef public bint changed
-    cdef public bint unfinished
-    cdef public int stopped
     cdef public bint closing
     cdef public bint gathers
     cdef public object sink
     cdef public bint more
     cdef list _incoming
     cdef list _outgoing
-    cdef list _views
-    cdef object _recv_level
-    cdef object _send_level
-    cdef Py_ssize_t _in_waiters
-    cdef Py_ssize_t _out_waiters
-    cdef Py_ssize_t _observed
     cdef Py_ssize_t _since_look
     cdef object __weakref__
 
-    cpdef enter(self)
-
-    cpdef leave(self)
-
-    cdef _refuse(self)
-
-    cdef _tell(self)
-
     cdef bint _ready_in(self) except -1
+
+    cdef bint _ready_out(self) except -1
 
     cpdef process(self)
 
@@ -101,9 +79,7 @@ cdef class Driver:
 
     cdef _sleep(self, bint reading, int64_t timeout)
 
-    cdef _wait_begins(self, bint reading, bint writing)
-
-    cdef _wait_ends(self, bint reading, bint writing)
+    cdef _woken(self, bint reading, bint writing)
 
     cpdef int begin_wait(self, int mask) except -1
 
@@ -112,5 +88,3 @@ cdef class Driver:
     cdef int _events(self) except -1
 
     cpdef int events(self, view) except -1
-
-    cpdef _stop(self, int error)

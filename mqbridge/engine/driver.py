@@ -1,28 +1,19 @@
-"""The driver: one per socket; holds its lock, its pollset, its waiters and its views.
+"""The driver: one per socket; what is done with a message, a wait, a look.
 
 Whoever is in the socket drives it: a thread inside send, recv or poll, a loop that reads EVENTS, or the caretaker.
-There is no other thread behind it, so the rules that keep every sleeper informed are all here:
-
-- All state is changed under `lock`, which is never held while waiting and under which no foreign code runs.
-- `changed` is set by whatever makes a queue non-empty or gives a full one room. Before the lock is released, `_tell`
-  passes that on: to views by their eventfd, to levels, and to threads that sleep on the pollset by its own signal.
-- A thread registers as waiter, has then looked once more (it holds the lock all the while), and sleeps on the pollset.
-  What wakes it is either input or output that is due, which it does itself, or the signal of whoever did it first.
-- What other sockets have to say (inproc) and what helper threads found comes as letters, whose descriptor is in the
-  pollset like any other.
+There is no other thread behind it. Who has to be told of what it does is in `wakeups.py`. What other sockets have to
+say (inproc) and what helper threads found comes as letters, whose descriptor is in the pollset like any other.
 """
 
 import errno
 from typing import Any
 
 from mqbridge import _sys
-from mqbridge.constants import Errno
-from mqbridge.engine.pollset import Pollset
 from mqbridge.engine.timers import Timers
-from mqbridge.engine.views import Level, View
-from mqbridge.errors import Again, ContextTerminated, ZMQError
+from mqbridge.engine.wakeups import Wakeups
+from mqbridge.errors import Again, ZMQError
+from mqbridge.patterns.pattern import Pattern
 from mqbridge.pipes.pipe import ATTACHED, ENDED, READABLE, WRITABLE, Pipe
-from mqbridge.pipes.signaler import Mailbox
 
 POLLIN = 1
 POLLOUT = 2
@@ -36,16 +27,13 @@ _LOOK_EVERY = 1024
 FROM_OPTIONS = -2
 
 
-class Driver:
+class Driver(Wakeups):
     """The engine's side of a socket. `engine` is the context's; `options` are read when they matter."""
 
     __slots__ = (
         "engine",
         "options",
         "pattern",
-        "lock",
-        "pollset",
-        "mailbox",
         "timers",
         "pipes",
         "links",
@@ -54,34 +42,21 @@ class Driver:
         "dirty",
         "last_write",
         "visits",
-        "waiters",
-        "attached",
-        "changed",
-        "unfinished",
-        "stopped",
         "closing",
         "gathers",
         "sink",
         "more",
         "_incoming",
         "_outgoing",
-        "_views",
-        "_recv_level",
-        "_send_level",
-        "_in_waiters",
-        "_out_waiters",
-        "_observed",
         "_since_look",
         "__weakref__",
     )
 
-    def __init__(self, engine: Any, pattern: Any, options: Any) -> None:
+    def __init__(self, engine: Any, pattern: Pattern, options: Any) -> None:
+        Wakeups.__init__(self)
         self.engine = engine
         self.options = options
-        self.pattern = pattern
-        self.lock = _sys.Lock()
-        self.pollset = Pollset()
-        self.mailbox = Mailbox()
+        self.pattern: Pattern = pattern
         self.pollset.watch(self.mailbox.signaler.fd, _sys.READ, self)
         self.timers = Timers(self.pollset)
         self.pipes: set[Pipe] = set()
@@ -95,15 +70,6 @@ class Driver:
         self.last_write = 0
         # How often somebody looked at the pollset; the caretaker leaves a visited socket alone.
         self.visits = 0
-        # Threads asleep on the pollset.
-        self.waiters = 0
-        # A loop watches this socket: a view was handed out.
-        self.attached = False
-        self.changed = False
-        # A link stopped reading before it had seen the end of what is there.
-        self.unfinished = False
-        # The errno that every operation fails with: the socket was closed, or its context terminated.
-        self.stopped = 0
         self.closing = False
         # Batches may wait: somebody writes them if nobody comes (the flusher or the caretaker).
         self.gathers = not pattern.lock_step and engine.flushes
@@ -113,61 +79,7 @@ class Driver:
         self.more = False
         self._incoming: list[bytes] | None = None
         self._outgoing: list[bytes] | None = None
-        self._views: list[View] = []
-        self._recv_level: Level | None = None
-        self._send_level: Level | None = None
-        self._in_waiters = 0
-        self._out_waiters = 0
-        self._observed = 0
         self._since_look = 0
-
-    # ---- the lock
-
-    def enter(self) -> None:
-        """Take the lock; raises if the socket is closed or its context terminated."""
-        self.lock.acquire()
-        if self.stopped:
-            self.lock.release()
-            self._refuse()
-
-    def leave(self) -> None:
-        """Tell those who wait, and release the lock."""
-        if self._observed:
-            self._tell()
-        self.lock.release()
-
-    def _refuse(self) -> None:
-        if self.stopped == Errno.ETERM:
-            raise ContextTerminated()
-        if self.stopped == errno.ECHILD:
-            raise ZMQError(
-                errno.ENOTSOCK,
-                "this socket is the parent process's, which made it before the fork; make a Context and Socket anew",
-            )
-        raise ZMQError(errno.ENOTSOCK, "the socket is closed")
-
-    def _tell(self) -> None:
-        if self.unfinished:
-            self.unfinished = False
-            self.changed = True
-        if self.changed:
-            self.changed = False
-            for view in self._views:
-                view.signaler.signal()
-        if self.waiters:
-            if (
-                self.stopped
-                or (self._in_waiters and self._ready_in())
-                or (self._out_waiters and self.pattern.ready_out())
-            ):
-                self.mailbox.signaler.signal()
-        if self._recv_level is not None:
-            self._recv_level.show(self._ready_in())
-        if self._send_level is not None:
-            self._send_level.show(self.pattern.ready_out())
-
-    def _ready_in(self) -> bool:
-        return self._incoming is not None or self.pattern.ready_in()
 
     # ---- input and output that is due
 
@@ -423,7 +335,7 @@ class Driver:
             ready = self.pollset.wait(timeout)
         finally:
             self.lock.acquire()
-            self._wait_ends(reading, not reading)
+            self._woken(reading, not reading)
         if self.stopped:
             # The caller's `finally` releases the lock.
             self._refuse()
@@ -431,17 +343,8 @@ class Driver:
         self.visits += 1
         self.pollset.dispatch(ready)
 
-    def _wait_begins(self, reading: bool, writing: bool) -> None:
-        self._in_waiters += reading
-        self._out_waiters += writing
-        self.waiters += 1
-        self._observed += 1
-
-    def _wait_ends(self, reading: bool, writing: bool) -> None:
-        self._in_waiters -= reading
-        self._out_waiters -= writing
-        self.waiters -= 1
-        self._observed -= 1
+    def _woken(self, reading: bool, writing: bool) -> None:
+        self._wait_ends(reading, writing)
         if self.closing:
             # The last one out lets go of the pollset that all were asleep on.
             self.engine.finish_if_done(self)
@@ -463,10 +366,16 @@ class Driver:
     def end_wait(self, mask: int) -> None:
         """Take back a `begin_wait` that returned 0."""
         self.lock.acquire()
-        self._wait_ends(mask & POLLIN != 0, mask & POLLOUT != 0)
+        self._woken(mask & POLLIN != 0, mask & POLLOUT != 0)
         self.leave()
 
     # ---- readiness
+
+    def _ready_in(self) -> bool:
+        return self._incoming is not None or self.pattern.ready_in()
+
+    def _ready_out(self) -> bool:
+        return self.pattern.ready_out()
 
     def _events(self) -> int:
         self.process()
@@ -487,96 +396,7 @@ class Driver:
                 raise ZMQError(errno.ENOTSOCK, "this view of the socket is closed")
             view.signaler.clear()
             found = self._events()
-            if self.changed and not self.unfinished:
-                # This view has just been told; the others are by the eventfd.
-                self.changed = False
-                for other in self._views:
-                    if other is not view:
-                        other.signaler.signal()
+            self.heard(view)
             return found
         finally:
             self.leave()
-
-    def view(self, outlives: bool) -> View:
-        """Return a new view; one that `outlives` the socket is closed by its owner only."""
-        self.enter()
-        try:
-            view = View(self, self.pollset.fd, outlives)
-            self._views.append(view)
-            self._observed += 1
-            self.attached = True
-            # What is there already makes the first edge (P1).
-            self.changed = True
-            return view
-        finally:
-            self.leave()
-
-    def drop_view(self, view: View) -> None:
-        """Close a view."""
-        self.lock.acquire()
-        try:
-            if view in self._views:
-                self._views.remove(view)
-                self._observed -= 1
-                self.attached = bool(self._views)
-                view.shut(-1 if self.stopped == errno.ECHILD else self.pollset.fd)
-            else:
-                # The socket is closed, and has parted from it.
-                view.shut(-1)
-        finally:
-            self.leave()
-
-    def level_fd(self, reading: bool) -> int:
-        """Return `recv_fd` or `send_fd`, made when first asked for."""
-        self.enter()
-        try:
-            level = self._recv_level if reading else self._send_level
-            if level is None:
-                level = Level(self.pollset.fd)
-                self._observed += 1
-                self.attached = True
-                if reading:
-                    self._recv_level = level
-                else:
-                    self._send_level = level
-            return level.fileno()
-        finally:
-            self.leave()
-
-    # ---- the end
-
-    def stop(self, error: int) -> None:
-        """Let every operation fail with `error` from now on, and wake all who wait."""
-        self.lock.acquire()
-        self._stop(error)
-        self.leave()
-
-    def _stop(self, error: int) -> None:
-        if not self.stopped:
-            self.stopped = error
-        self.changed = True
-        if self.waiters:
-            self.mailbox.signaler.signal()
-
-    def forked(self) -> None:
-        """This is a copy in a forked child: it can only be closed."""
-        self.lock = _sys.Lock()
-        self.stopped = errno.ECHILD
-        self.waiters = self._in_waiters = self._out_waiters = 0
-        self._observed = 0
-
-    def shut_windows(self, forked: bool) -> None:
-        """Close the views and levels. The caller holds the lock."""
-        pollset = -1 if forked else self.pollset.fd
-        for view in self._views:
-            if view.outlives and not forked:
-                view.part(pollset)
-            else:
-                view.shut(pollset)
-        self._views = []
-        for level in (self._recv_level, self._send_level):
-            if level is not None:
-                level.shut(pollset)
-        self._recv_level = self._send_level = None
-        self._observed = self.waiters
-        self.attached = False
