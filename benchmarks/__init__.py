@@ -12,7 +12,7 @@ What the engine's first version is expected to reach, compiled, on two cores, ag
 | push-pull: PUSH to PULL, 10 B, tcp | 4 x |
 | tail-...: the last message of a burst of 20 | within a millisecond or so, none lost |
 
-A case is a file in `cases/`, which says how to write one. `case.py` is what a case is made of, `side.py` runs one side of
-it in its process, `runner.py` lets the contestants take turns, `report.py` prints and writes what came out, `profiling.py`
-says where the time goes.
+A case is a file in `cases/`, which says how to write one. `case.py` is what a case is made of, `side.py` runs one side
+of it in its process, `runner.py` lets the contestants take turns, `report.py` prints and writes what came out, and
+`profiling.py` says where the time goes.
 """

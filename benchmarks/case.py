@@ -72,7 +72,7 @@ class Contestant:
 
 
 def pair(connecting: str, binding: str) -> Contestant:
-    """Return the contestant of a two-role case; the binding side comes first in a case, the connecting one in the name."""
+    """Return the contestant of a two-role case. In a case the binding side comes first, in the name the connecting one."""
     name = connecting if connecting == binding else f"{connecting} to {binding}"
     return Contestant(name, (binding, connecting))
 
@@ -92,7 +92,7 @@ class Case:
     """One thing to measure.
 
     Each role is a function that runs in a process of its own, started in the order given here, and returns what it has
-    found. `judge` makes of that the round's result: `value` in `unit`, and where they mean something `worst` (in `unit`,
+    found. `judge` makes of that the round's result: `value` in `unit`, and where they mean something `worst` (`unit`,
     too) and `lost` (messages).
     """
 

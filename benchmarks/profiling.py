@@ -1,8 +1,8 @@
 """Where the time goes: processor time, context switches and system calls of each side, for one round trip or burst.
 
-Processor time and context switches are what each process counts for itself (getrusage) in an extra round. System calls are
-counted by strace, if it is there: in two runs of different length, so that the difference leaves out what a process does
-before and after. strace slows each call down, so less is gathered into one than without it.
+Processor time and context switches are what each process counts for itself (getrusage) in an extra round. System calls
+are counted by strace, if it is there: in two runs of different length, so that the difference leaves out what a process
+does before and after. strace slows each call down, so less is gathered into one than without it.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def table(found: Result) -> str:
     heads = ["median", "min", "max", *extra, f"to {found['reference']}"]
     lines.append(f"  {'':22}" + "".join(f"{head:>12}" for head in heads))
     for name, each in contestants.items():
-        times = "" if each["ratio"] is None else f"{each['ratio']:.2f} ×"
+        times = "" if each["ratio"] is None else f"{each['ratio']:.2f} x"
         numbers = [shown(each["median"]), shown(each["min"]), shown(each["max"])]
         numbers += [shown(each.get(one)) for one in extra]
         lines.append(f"  {name:22}" + "".join(f"{number:>12}" for number in [*numbers, times]))

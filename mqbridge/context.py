@@ -140,7 +140,7 @@ class Context:
         self._terminated = True
         if dropped:
             warnings.warn(
-                f"dropped at term(), since nobody took them: {'; '.join(dropped)}; set LINGER to choose how long to wait",
+                f"dropped at term(), since nobody took them: {'; '.join(dropped)}; set LINGER to say how long to wait",
                 RuntimeWarning,
                 stacklevel=2,
             )

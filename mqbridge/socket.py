@@ -205,8 +205,8 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         """Return an independent FD and EVENTS of this socket, for an event loop.
 
         The object has `fileno()`, `events()` and `close()`. No other view, and no operation on the socket, ever takes
-        its wake-ups away. When the socket is closed, its descriptor turns readable and `events()` raises; it is closed by
-        `close()` only, after the loop has let go of it.
+        its wake-ups away. When the socket is closed, its descriptor turns readable and `events()` raises; the
+        descriptor itself is closed by `close()` only, after the loop has let go of it.
         """
         return self._checked().view(True)
 

@@ -1,7 +1,8 @@
-"""P44: a burst, then silence. How long after the last send of a burst does the last message arrive, whatever comes next?
+"""P44: a burst, then silence. How long after a burst's last send does its last message arrive, whatever comes next?
 
-The sender takes the time right after its last send, then does something else for a while: it computes in Python, is in a C
-function that keeps the GIL, sleeps, forks, or just ends. The receiver takes the time of the last message by the same clock.
+The sender takes the time right after its last send, then does something else for a while: it computes in Python, is in
+a C function that keeps the GIL, sleeps, forks, or just ends. The receiver takes the time of the last message by the same
+clock.
 """
 
 from __future__ import annotations

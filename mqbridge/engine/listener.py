@@ -96,11 +96,8 @@ class Listener:
         if not forked:
             driver.timers.cancel(self._pause)
             driver.pollset.unwatch(fd)
-            try:
-                # A copy of the descriptor in a forked child must not go on taking connections.
-                self._handle.shutdown(2)
-            except OSError:
-                pass  # nothing to shut down any more
+            # A copy of the descriptor in a forked child must not go on taking connections.
+            tcp.shut_down(self._handle)
         self._handle.close()
         driver.emit(Event.CLOSED, self.endpoint, fd)
 

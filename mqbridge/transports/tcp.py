@@ -118,6 +118,15 @@ def dial(address: Address, endpoint: Endpoint, options: Options) -> tuple[Any, b
     return handle, outcome == 0
 
 
+def shut_down(handle: Any) -> None:
+    """Shut a socket down in both directions, also for copies of its descriptor; one that is down already is left."""
+    try:
+        handle.shutdown(_socket.SHUT_RDWR)
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
+
+
 def tune(handle: Any, options: Options) -> None:
     """Set up a connected socket."""
     handle.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
