@@ -138,7 +138,8 @@ class Driver(Wakeups):
             if what == READABLE:
                 self.pattern.readable(about)
             elif what == WRITABLE:
-                if not about.outbound.full():
+                # Asking also says once more that we wait, should it be full again already (P8).
+                if about.can_write():
                     self.pattern.writable(about)
             elif what == ATTACHED:
                 self.attach(about)

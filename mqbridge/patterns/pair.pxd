@@ -6,7 +6,7 @@ from mqbridge.pipes.pipe cimport Pipe
 
 cdef class Pair(Pattern):
     cdef Pipe _pipe
-    cdef Pipe _leaving
+    cdef list _leaving
 
     cpdef bint attach(self, Pipe pipe) except -1
 
@@ -21,7 +21,7 @@ cdef class Pair(Pattern):
     @cython.locals(pipe=Pipe)
     cpdef object send(self, message)
 
-    @cython.locals(pipe=Pipe)
+    @cython.locals(pipe=Pipe, leaving=Pipe)
     cpdef object receive(self)
 
     cpdef bint ready_in(self) except -1

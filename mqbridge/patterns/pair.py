@@ -14,8 +14,8 @@ class Pair(Pattern):
     def __init__(self) -> None:
         Pattern.__init__(self)
         self._pipe: Pipe | None = None
-        # The former peer's pipe, while messages of its are left.
-        self._leaving: Pipe | None = None
+        # The former peers' pipes with messages left, the one that left first in front.
+        self._leaving: list[Pipe] = []
 
     def attach(self, pipe: Pipe) -> bool:
         if self._pipe is not None:
@@ -28,13 +28,13 @@ class Pair(Pattern):
         if self._pipe is pipe:
             self._pipe = None
             if pipe.can_read():
-                self._leaving = pipe
+                self._leaving.append(pipe)
 
     def detach(self, pipe: Pipe) -> None:
         if self._pipe is pipe:
             self._pipe = None
-        if self._leaving is pipe:
-            self._leaving = None
+        if pipe in self._leaving:
+            self._leaving.remove(pipe)
 
     def readable(self, pipe: Pipe) -> None:
         pass
@@ -49,13 +49,13 @@ class Pair(Pattern):
         return None
 
     def receive(self) -> object:
-        pipe = self._leaving
-        if pipe is not None:
-            message = pipe.read()
+        while self._leaving:
+            leaving = self._leaving[0]
+            message = leaving.read()
             if message is not None:
-                self.last = pipe
+                self.last = leaving
                 return message
-            self._leaving = None
+            del self._leaving[0]
         pipe = self._pipe
         if pipe is None:
             return None
@@ -69,10 +69,10 @@ class Pair(Pattern):
         return message
 
     def ready_in(self) -> bool:
-        if self._leaving is not None:
-            if self._leaving.can_read():
+        while self._leaving:
+            if self._leaving[0].can_read():
                 return True
-            self._leaving = None
+            del self._leaving[0]
         return self._pipe is not None and self._pipe.can_read()
 
     def ready_out(self) -> bool:

@@ -105,10 +105,7 @@ def dial(address: Address, endpoint: Endpoint, options: Options) -> tuple[Any, b
         _set_buffers(handle, options)
         if endpoint.source_host:
             handle.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-            source = literal(endpoint.source_host, endpoint.source_port, bool(options.ipv6))
-            if source is None:
-                source = (_socket.AF_INET, (_interface_address(endpoint.source_host), endpoint.source_port))
-            handle.bind(source[1])
+            handle.bind(_source(endpoint, family))
         outcome = handle.connect_ex(where)
         if outcome not in (0, errno.EINPROGRESS, errno.EINTR):
             raise OSError(outcome, os.strerror(outcome))
@@ -116,6 +113,18 @@ def dial(address: Address, endpoint: Endpoint, options: Options) -> tuple[Any, b
         handle.close()
         raise
     return handle, outcome == 0
+
+
+def _source(endpoint: Endpoint, family: int) -> tuple[Any, ...]:
+    """Return where a connection of a family is to come from. Raises OSError."""
+    host, port = endpoint.source_host, endpoint.source_port
+    source = literal(host, port, family == _socket.AF_INET6)
+    if source is None:
+        source = (_socket.AF_INET, (_interface_address(host), port))
+    if source[0] != family:
+        other = "IPv6" if family == _socket.AF_INET6 else "IPv4"
+        raise OSError(errno.EAFNOSUPPORT, f"the source address {host} cannot reach an {other} address")
+    return source[1]
 
 
 def shut_down(handle: Any) -> None:

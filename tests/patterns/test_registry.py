@@ -1,0 +1,79 @@
+"""Each socket type has the pattern of its name."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mqbridge import SocketType
+from mqbridge.patterns.pattern import Pattern
+from mqbridge.patterns.registry import PATTERNS
+
+LOCK_STEP = {"REQ", "REP"}
+
+
+@pytest.mark.parametrize("number", sorted(PATTERNS))
+def test_the_pattern_says_its_name_as_on_the_wire(number: int) -> None:
+    pattern = PATTERNS[number]()
+    assert isinstance(pattern, Pattern)
+    # RFC 37: the name of the type is the Socket-Type property.
+    assert pattern.name == SocketType(number).name
+    assert pattern.lock_step == (pattern.name in LOCK_STEP)
+    assert pattern.last is None
+
+
+def test_no_pattern_stands_for_two_types() -> None:
+    assert len(set(PATTERNS.values())) == len(PATTERNS)
+
+
+def test_the_patterns_of_the_first_three_rfcs_are_there() -> None:
+    # RFC 28, 30 and 31.
+    assert {SocketType(number).name for number in PATTERNS} >= {"REQ", "REP", "PUSH", "PULL", "PAIR"}
+
+
+@pytest.mark.parametrize("number", sorted(PATTERNS))
+def test_without_a_peer_nothing_is_ready(number: int) -> None:
+    pattern = PATTERNS[number]()
+    assert not pattern.ready_in()
+    assert not pattern.ready_out()
+
+
+@pytest.mark.parametrize("farewell", ["leave", "detach"])
+@pytest.mark.parametrize("number", sorted(PATTERNS))
+def test_a_peer_that_is_gone_leaves_nothing_behind(bench, number: int, farewell: str) -> None:
+    on_bench = bench(PATTERNS[number]())
+    quiet, talking = on_bench.peer("quiet", attach=False), on_bench.peer("talking", attach=False)
+    for peer in (quiet, talking):
+        before = sys.getrefcount(peer.pipe)
+        assert peer.attach()
+        if peer is talking:
+            peer.give((b"", b"left behind"))
+        # Counted outside of assert, which keeps what it compares.
+        if farewell == "leave":
+            peer.leave()
+        else:
+            on_bench.pattern.detach(peer.pipe)
+        after = sys.getrefcount(peer.pipe)
+        if peer is quiet or farewell == "detach":
+            assert after == before
+
+
+def test_a_request_to_a_detached_peer_leaves_nothing_behind(bench) -> None:
+    req = bench(PATTERNS[SocketType.REQ]())
+    peer = req.peer("asked", attach=False)
+    before = sys.getrefcount(peer.pipe)
+    peer.attach()
+    assert req.send_all(b"q") == ["asked"]
+    req.pattern.detach(peer.pipe)
+    after = sys.getrefcount(peer.pipe)
+    assert after == before
+
+
+@pytest.mark.parametrize("number", sorted(PATTERNS))
+def test_p04_an_empty_pipe_that_arrives_is_asked_to_say_when_it_is_not(lone_pipe, number: int) -> None:
+    pipe = lone_pipe("a")
+    pattern = PATTERNS[number]()
+    assert pattern.attach(pipe)
+    if pattern.name != "PUSH":
+        assert pipe.inbound.reader_sleeps
