@@ -191,12 +191,11 @@ class Connector:
 
     def busy(self) -> bool:
         """Return whether messages wait that were never written."""
-        if self._unsent:
-            return True
-        pipe = self._pipe
-        if self._link is not None:
-            return self._link.busy() or (pipe is not None and not pipe.outbound.empty())
-        return pipe is not None and not pipe.outbound.empty()
+        return bool(self._unsent) or self.waiting() or (self._link is not None and self._link.busy())
+
+    def waiting(self) -> bool:
+        """Return whether messages wait for a link that has shaken hands."""
+        return self._pipe is not None and not self._pipe.outbound.empty()
 
     def hopeful(self) -> bool:
         """Return whether there is a connection, or one is being made at this moment."""

@@ -61,6 +61,8 @@ cdef class Link(Outlet):
 
     cdef _send_commands(self)
 
+    cdef bint _put_commands(self) except -1
+
     cpdef ready(self, int mask)
 
     @cython.locals(found=int)
@@ -68,6 +70,8 @@ cdef class Link(Outlet):
 
     @cython.locals(connection=Connection, large=Growing, count=Py_ssize_t, data=bytes, size=Py_ssize_t)
     cdef int _receive_chunk(self) except -1
+
+    cdef _input_ends(self)
 
     cdef _read_last_words(self)
 

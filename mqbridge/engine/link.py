@@ -193,6 +193,7 @@ class Link(Outlet):
                 return
             self._blocked = False
             self._release()
+            self._put_commands()
             self._encode()
             if self.stream.unwritten() == 0:
                 break
@@ -220,15 +221,20 @@ class Link(Outlet):
             self.driver.changed = True
 
     def _send_commands(self) -> None:
-        """Put what the protocol itself has to say on the wire; between two messages only."""
-        if self._message is not None:
-            return
+        """Write what the protocol itself has to say. To a peer that does not read nothing is said, not even PONG."""
+        if not self._blocked and self._put_commands():
+            self._write()
+
+    def _put_commands(self) -> bool:
+        """Put that behind what waits to be written, between two messages only; return whether there was anything."""
+        if self._message is not None or self.stream.holds():
+            return False
         data = self.connection.data_to_send()
-        if data:
-            self._inflight.append(bytearray(data))
-            self.stream.put(b"", data)
-            if not self._blocked:
-                self._write()
+        if not data:
+            return False
+        self._inflight.append(bytearray(data))
+        self.stream.put(b"", data)
+        return True
 
     def unsent(self) -> list[Any]:
         """Return the messages that are not wholly written, oldest first; they still count."""
@@ -271,8 +277,12 @@ class Link(Outlet):
         if found == _FULL:
             self.driver.unfinished = True
         elif found == _END:
-            self._ended_input = True
+            self._input_ends()
         self._deliver()
+
+    def _input_ends(self) -> None:
+        self._ended_input = True
+        self.connection.receive_eof()
 
     def _receive_chunk(self) -> int:
         """Read once: _END if the connection is over, _FULL if there may be more, _DRY if not."""
@@ -292,7 +302,7 @@ class Link(Outlet):
         size = len(data)
         if size == 0:
             return _END
-        if not self._leaving:
+        if not self._leaving or not self._established:
             connection.receive_data(data)
         return _FULL if size == _CHUNK else _DRY
 
@@ -305,7 +315,7 @@ class Link(Outlet):
         for _ in range(_LAST_WORDS):
             if self._receive_chunk() != _FULL:
                 break
-        self._ended_input = True
+        self._input_ends()
         if not self._paused:
             self._deliver()
 
@@ -450,7 +460,8 @@ class Link(Outlet):
         """Return whether messages are not written yet."""
         pipe = self.pipe
         if pipe is None:
-            return bool(self._resend)
+            # Until the handshake is done they wait with the owner.
+            return not self._established and bool(self._resend or self.owner.waiting())
         return not pipe.outbound.empty() or self.stream.unwritten() > 0 or bool(self._resend)
 
     def _want(self, interest: int) -> None:

@@ -82,6 +82,10 @@ class Listener:
         if pipe is not None:
             self.driver.end(pipe)
 
+    def waiting(self) -> bool:
+        """Nothing waits for a connection that comes by itself."""
+        return False
+
     def busy(self) -> bool:
         """A listener has nothing to send."""
         return False

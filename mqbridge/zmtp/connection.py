@@ -16,6 +16,8 @@ from mqbridge.zmtp.mechanisms import MECHANISMS
 # The most a handshake command may have; memory is given only for what has arrived.
 _HANDSHAKE_LIMIT = 65536
 _IDENTITY_LIMIT = 255
+# Commands that wait to be sent, more than one read can ask for; PONGs beyond that are dropped.
+_MOST_WAITING = 8192
 
 # Which socket types understand each other (RFC 37, "The Socket-Type Property").
 PEERS = {
@@ -277,7 +279,10 @@ class Connection:
     def _command(self, body: bytes) -> Subscription | None:
         name, data = commands.split(body, self._phase)
         if name == b"PING":
-            self._send_command(commands.make_pong(data))
+            pong = commands.make_pong(data)
+            # Who asks on and on and never reads the answers is not worth more memory.
+            if len(self._to_send) < _MOST_WAITING:
+                self._send_command(pong)
         elif name == b"PONG":
             self.pongs += 1
         elif name in (b"SUBSCRIBE", b"CANCEL"):

@@ -526,6 +526,17 @@ def test_the_owner_may_receive_into_a_large_frame(wire: Any, connected: Any) -> 
 
 def test_many_pings_cost_what_they_weigh(wire: Any, connected: Any) -> None:
     connection = connected()
-    connection.receive_data(wire.command(b"PING", bytes(2)) * 20000)
+    connection.receive_data(wire.command(b"PING", bytes(2)) * 8000)
     assert connection.messages(1) == []
-    assert connection.data_to_send() == wire.command(b"PONG") * 20000
+    assert connection.data_to_send() == wire.command(b"PONG") * 8000
+
+
+def test_who_asks_on_and_never_reads_gets_no_more_memory(wire: Any, connected: Any) -> None:
+    connection = connected()
+    for _ in range(10):
+        connection.receive_data(wire.command(b"PING", bytes(2)) * 8000)
+        assert connection.messages(1) == []
+    assert connection.data_to_send() == wire.command(b"PONG") * 8192
+    connection.receive_data(wire.command(b"PING", bytes(2)))
+    assert connection.messages(1) == []
+    assert connection.data_to_send() == wire.command(b"PONG")
