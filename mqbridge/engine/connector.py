@@ -16,6 +16,8 @@ from mqbridge.transports import tcp
 from mqbridge.transports.endpoint import Endpoint
 
 _MILLISECOND = 1_000_000
+# A message in whose middle that many connections in a row broke is not sent again.
+_ATTEMPTS = 3
 
 
 class Connector:
@@ -32,6 +34,8 @@ class Connector:
         "_link",
         "_pipe",
         "_unsent",
+        "_suspect",
+        "_attempts",
         "_handle",
         "_addresses",
         "_timer",
@@ -46,6 +50,9 @@ class Connector:
         self._link: Link | None = None
         self._pipe: Pipe | None = None
         self._unsent: list[Any] = []
+        # The message in whose middle the last connection broke, and how many in a row did so.
+        self._suspect: Any = None
+        self._attempts = 0
         # The socket that is connecting now.
         self._handle: Any = None
         # Addresses of the name still to be tried.
@@ -182,10 +189,27 @@ class Connector:
         self._link = None
         if self._pipe is not None and not self._closed:
             self._unsent = unsent
+            if link.cut and self._breaks_connections(unsent[0]):
+                self._drop_first(self._pipe)
         elif pipe is not None:
             self.driver.end(pipe)
         if not self._closed and (not self.driver.closing or self.busy()):
             self._retry(0)
+
+    def _breaks_connections(self, message: Any) -> bool:
+        """Return whether a message has broken too many: the peer refuses it (MAXMSGSIZE), and always will."""
+        self._attempts = self._attempts + 1 if message is self._suspect else 1
+        self._suspect = message
+        return self._attempts == _ATTEMPTS
+
+    def _drop_first(self, pipe: Pipe) -> None:
+        """Drop the first of the unsent messages, so that those behind it get their turn."""
+        self._suspect = None
+        del self._unsent[0]
+        pipe.outbound.release(1)
+        if pipe.outbound.writer_sleeps and pipe.can_write():
+            self.driver.pattern.writable(pipe)
+            self.driver.changed = True
 
     # ---- the end
 

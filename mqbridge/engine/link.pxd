@@ -29,6 +29,7 @@ cdef class Link(Outlet):
     cdef public Connection connection
     cdef public Pipe pipe
     cdef public object endpoint
+    cdef public bint cut
     cdef Encoder _encoder
     cdef list _resend
     cdef list _inflight

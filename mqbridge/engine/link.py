@@ -46,6 +46,7 @@ class Link(Outlet):
         "connection",
         "pipe",
         "endpoint",
+        "cut",
         "_encoder",
         "_resend",
         "_inflight",
@@ -75,6 +76,8 @@ class Link(Outlet):
             max_message_size=options.maxmsgsize,
         )
         self.pipe: Pipe | None = None
+        # Whether the first of `unsent` was written in part.
+        self.cut = False
         self._encoder = Encoder()
         # Messages of an earlier connection that were not written, to be sent before the pipe's.
         self._resend = unsent
@@ -252,6 +255,8 @@ class Link(Outlet):
             else:
                 unwritten -= encoded_size(entry)
                 rest.append(entry)
+        # What has left in part broke the connection, or was in its way.
+        self.cut = unwritten < 0
         rest.reverse()
         return rest + self._resend
 
