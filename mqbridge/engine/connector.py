@@ -214,7 +214,9 @@ class Connector:
     # ---- the end
 
     def busy(self) -> bool:
-        """Return whether messages wait that were never written."""
+        """Return whether messages wait that were never written; what a closed connector had is dropped."""
+        if self._closed:
+            return False
         return bool(self._unsent) or self.waiting() or (self._link is not None and self._link.busy())
 
     def waiting(self) -> bool:

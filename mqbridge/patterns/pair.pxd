@@ -24,6 +24,8 @@ cdef class Pair(Pattern):
     @cython.locals(pipe=Pipe, leaving=Pipe)
     cpdef object receive(self)
 
+    @cython.locals(pipe=Pipe, current=Pipe)
     cpdef bint ready_in(self) except -1
 
+    @cython.locals(pipe=Pipe)
     cpdef bint ready_out(self) except -1

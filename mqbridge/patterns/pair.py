@@ -70,10 +70,14 @@ class Pair(Pattern):
 
     def ready_in(self) -> bool:
         while self._leaving:
-            if self._leaving[0].can_read():
+            pipe = self._leaving[0]
+            if pipe.can_read():
                 return True
             del self._leaving[0]
-        return self._pipe is not None and self._pipe.can_read()
+        current = self._pipe
+        return current is not None and current.can_read()
 
     def ready_out(self) -> bool:
-        return self._pipe is not None and self._pipe.can_write()
+        # A reference of our own: writing may find that the peer has gone, and the pipe with it.
+        pipe = self._pipe
+        return pipe is not None and pipe.can_write()

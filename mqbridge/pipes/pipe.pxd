@@ -23,12 +23,13 @@ cdef class Pipe:
     cdef public object metadata
     cdef public str endpoint
 
+    @cython.locals(outlet=Outlet)
     cpdef bint can_write(self) except -1
 
     @cython.locals(outbound=Fifo, outlet=Outlet)
     cpdef bint write(self, message) except -1
 
-    @cython.locals(inbound=Fifo)
+    @cython.locals(inbound=Fifo, outlet=Outlet)
     cpdef object read(self)
 
     @cython.locals(inbound=Fifo)

@@ -67,8 +67,10 @@ class Pipe:
         if not self.outbound.full():
             return True
         # What waits in a batch counts against the mark; write it before calling the pipe full.
-        if self.outlet is not None:
-            self.outlet.make_room(self)
+        # A reference of our own: what the call finds may end the connection, and the pipe's was the last one.
+        outlet = self.outlet
+        if outlet is not None:
+            outlet.make_room(self)
         else:
             # There is no connection yet; the outlet to come says when there is room.
             self.outbound.writer_sleeps = True
@@ -91,8 +93,10 @@ class Pipe:
         """Return the oldest message, or None."""
         inbound = self.inbound
         message = inbound.pop()
-        if message is not None and inbound.writer_sleeps and inbound.low() and self.outlet is not None:
-            self.outlet.resume(self)
+        if message is not None and inbound.writer_sleeps and inbound.low():
+            outlet = self.outlet
+            if outlet is not None:
+                outlet.resume(self)
         return message
 
     def can_read(self) -> bool:
