@@ -59,3 +59,4 @@ cdef class EventFd:
     cpdef signal(self)
     cpdef drain(self)
     cpdef close(self)
+    cpdef abandon(self)

@@ -213,7 +213,8 @@ class Stream:
         """Close this process's copy of the descriptor and nothing else: for a forked child (P35)."""
         if self.fd < 0:
             return
-        self._forget()
+        # The buffer is left as it is: a thread that is not here was perhaps writing from it.
+        self.fd = -1
         self._socket.close()
 
     def shutdown_write(self) -> None:
@@ -325,6 +326,20 @@ class EventFd:
             if self.fd >= 0:
                 os.close(self.fd)
                 self.fd = -1
+
+    def abandon(self) -> None:
+        """Close this process's copy, for a forked child: who held the lock is not here (P35)."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            _close(self.fd)
+
+
+# Still there when the interpreter takes its modules to pieces.
+_close = os.close
 
 
 def _find_timerfd() -> Any:

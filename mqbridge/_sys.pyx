@@ -117,6 +117,7 @@ cdef extern from "<poll.h>" nogil:
 cdef extern from "<unistd.h>" nogil:
     ssize_t c_read "read"(int, void *, size_t)
     ssize_t c_write "write"(int, const void *, size_t)
+    int c_close "close"(int)
 
 cdef extern from *:
     """
@@ -795,10 +796,17 @@ cdef int milliseconds(int64_t timeout) noexcept:
 cdef class Pollset:
     """The descriptors that one owner waits on, as one descriptor: an epoll, level-triggered."""
 
+    def __cinit__(self):
+        self.fd = -1
+
     def __init__(self):
         self.fd = epoll_create1(EPOLL_CLOEXEC)
         if self.fd < 0:
             PyErr_SetFromErrno(OSError)
+
+    def __dealloc__(self):
+        if self.fd >= 0:
+            c_close(self.fd)
 
     def _control(self, int operation, int fd, uint32_t mask):
         cdef epoll_event event
@@ -892,10 +900,17 @@ def poll(list items, int64_t timeout) -> list:
 cdef class EventFd:
     """An eventfd: non-blocking, closed on exec. Any thread may signal it, also while another one closes it."""
 
+    def __cinit__(self):
+        self.fd = -1
+
     def __init__(self):
         self.fd = c_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.fd < 0:
             PyErr_SetFromErrno(OSError)
+
+    def __dealloc__(self):
+        if self.fd >= 0:
+            c_close(self.fd)
 
     cpdef signal(self):
         """Make it readable; nothing happens when it is closed."""
@@ -922,6 +937,10 @@ cdef class EventFd:
         if fd >= 0:
             self.fd = -1
             _os.close(fd)
+
+    cpdef abandon(self):
+        """Close this process's copy, for a forked child: who held the lock is not here (P35)."""
+        self.close()
 
 
 def timerfd() -> int:

@@ -13,6 +13,7 @@ from mqbridge.engine.hub import Hub
 from mqbridge.errors import ZMQError
 from mqbridge.socket import Socket
 
+_OWN_NAMES = {member.name.lower(): member for member in ContextOption}
 _OPTION_NAMES = {member.name.lower(): member for member in SocketOption}
 _MAX_SOCKETS = 1023
 _MAX_SOCKETS_LIMIT = 65535
@@ -107,19 +108,30 @@ class Context:
         return self._defaults[int(opt)]
 
     def __setattr__(self, name: str, value: Any) -> None:
+        own = _OWN_NAMES.get(name.lower())
         option = _OPTION_NAMES.get(name.lower())
-        if option is not None:
-            self.setsockopt(option, value)
-        elif name.startswith("_"):
+        if name.startswith("_") or hasattr(type(self), name):
             object.__setattr__(self, name, value)
+        elif own is not None:
+            self.set(own, value)
+        elif option is not None:
+            self.setsockopt(option, value)
         else:
             raise AttributeError(f"a Context has no option {name!r}")
 
     def __getattr__(self, name: str) -> Any:
+        own = _OWN_NAMES.get(name.lower())
+        if own is not None:
+            return self.get(own)
         option = _OPTION_NAMES.get(name.lower())
         if option is not None and option in self.__dict__.get("_defaults", {}):
             return self._defaults[option]
         raise AttributeError(f"a Context has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        option = _OPTION_NAMES.get(name.lower())
+        if option is None or self._defaults.pop(option, None) is None:
+            raise AttributeError(f"a Context has no default {name!r} to take back")
 
     # ---- the end
 
@@ -155,7 +167,10 @@ class Context:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.term()
+        for socket in list(self._sockets):
+            if not socket.closed:
+                warnings.warn(f"unclosed socket {socket!r}", ResourceWarning, stacklevel=2, source=socket)
+        self.destroy()
 
     def __del__(self) -> None:
         if not self.__dict__.get("_terminated", True):

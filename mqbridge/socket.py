@@ -123,7 +123,11 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         self.socket_type = SocketType(socket_type)
         driver = Driver(context._hub, pattern(), Options())
         MessageSocket.__init__(self, driver)
-        context._adopt(self, driver)
+        try:
+            context._adopt(self, driver)
+        except BaseException:
+            self.close(0)
+            raise
 
     @classmethod
     def shadow(cls, socket: Socket) -> Socket:
@@ -244,8 +248,8 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
             return
         if linger is not None and (not isinstance(linger, int) or linger < -1):
             raise ZMQError(errno.EINVAL, f"close({linger!r}): linger is -1, 0 or a number of milliseconds")
-        self._closed_here = True
         closing.close(self._driver, linger)
+        self._closed_here = True
 
     def __enter__(self) -> Socket:
         return self

@@ -61,7 +61,10 @@ def no_descriptor_leak(wait_for: Callable[..., None]) -> Iterator[None]:
         left.update((fd, name) for fd, name in open_descriptors().items() if before.get(fd) != name)
         return not left
 
-    wait_for(all_closed, f"the closing of {left}", within=5)
+    try:
+        wait_for(all_closed, "the closing of all descriptors", within=5)
+    except AssertionError:
+        pytest.fail(f"left open: {left}")
 
 
 def open_descriptors() -> dict[int, str]:

@@ -126,7 +126,7 @@ class Caretaker:
         if self._pollset is not None:
             self._pollset.close()
         if self._signaler is not None:
-            self._signaler.close()
+            self._signaler.abandon()
 
     # ---- the thread
 

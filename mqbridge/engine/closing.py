@@ -82,6 +82,7 @@ class _Patience:
     def _look(self) -> None:
         left = _waiting(self._driver)
         if left == self._left:
+            self._driver.engine.dropped += _undelivered(self._driver)
             give_up(self._driver)
         else:
             self._left = left
@@ -98,12 +99,19 @@ def give_up(driver: Any) -> None:
     """LINGER is over: drop what is left."""
     for items in list(driver.endpoints.values()):
         for item in items:
-            if item.busy() and hasattr(item, "describe"):
-                driver.engine.dropped.append(item.describe())
             item.close(False)
     for link in list(driver.links):
         link.end()
     finish_if_done(driver)
+
+
+def _undelivered(driver: Any) -> list[str]:
+    """Return what is not written yet, a text for each endpoint."""
+    pipes = driver.pipes | {link.pipe for link in driver.links if link.pipe is not None}
+    counts: dict[str, int] = {}
+    for pipe in pipes:
+        counts[pipe.endpoint] = counts.get(pipe.endpoint, 0) + pipe.outbound.length()
+    return [f"{count} message(s) to {endpoint}" for endpoint, count in sorted(counts.items()) if count]
 
 
 def finish_if_done(driver: Any) -> bool:
@@ -141,7 +149,7 @@ def abandon(driver: Any) -> None:
         link.close(True)
     driver.links.clear()
     driver.timers.close(True)
-    driver.mailbox.signaler.close()
+    driver.mailbox.signaler.abandon()
     driver.pollset.close()
     driver.pipes.clear()
 

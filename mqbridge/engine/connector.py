@@ -113,6 +113,9 @@ class Connector:
         """The attempt has an outcome."""
         handle = self._handle
         outcome = handle.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if not outcome and not tcp.connected(handle):
+            # An old hint, about a descriptor that had this one's number before.
+            return
         self._put_down(False)
         if outcome:
             handle.close()
@@ -243,10 +246,11 @@ class Connector:
     def disconnect(self) -> None:
         """Stop, but let the connection write what is left."""
         self.close(False)
-        if self._link is not None:
-            self._link.leave()
-
-    def describe(self) -> str:
-        """Return what is waiting and where to, for a warning."""
-        count = len(self._unsent) + (self._pipe.outbound.waiting() if self._pipe is not None else 0)
-        return f"{count} message(s) to {self.endpoint}"
+        link = self._link
+        if link is not None:
+            # It writes what the pipe still has; the pattern gives it nothing more.
+            if self._pipe is not None:
+                self.driver.end(self._pipe)
+            elif link.pipe is not None:
+                self.driver.end(link.pipe)
+            link.leave()

@@ -151,6 +151,11 @@ class Hub:
 
     def release(self) -> None:
         """The context was garbage-collected: close what nobody can reach; do not wait."""
+        if self._caretaker is None:
+            # There is nobody who would drive what lingers, nor anybody in these sockets whom this could meet.
+            for driver in list(self.drivers):
+                closing.close(driver, 0)
+            return
         for driver in list(self.drivers):
             self.abandon(driver)
         if self._caretaker is not None and not self.forked:

@@ -255,6 +255,10 @@ class Link(Outlet):
             else:
                 unwritten -= encoded_size(entry)
                 rest.append(entry)
+        # What has left whole counts no more.
+        if self.pipe is not None:
+            self.pipe.outbound.release(len([entry for entry in inflight if type(entry) is not bytearray]))
+        inflight.clear()
         # What has left in part broke the connection, or was in its way.
         self.cut = unwritten < 0
         rest.reverse()

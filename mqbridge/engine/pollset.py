@@ -21,8 +21,8 @@ class Pollset:
 
     def watch(self, fd: int, mask: int, watcher: Any) -> None:
         """Tell `watcher` when `fd` is ready for `mask`."""
-        self._watchers[fd] = watcher
         self._poll.add(fd, mask)
+        self._watchers[fd] = watcher
 
     def change(self, fd: int, mask: int) -> None:
         """Change what `fd` is watched for."""

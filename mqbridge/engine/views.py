@@ -35,15 +35,17 @@ class Window:
         self.signaler.signal()
 
     def shut(self, fd: int) -> None:
-        """Close the descriptors; `fd` is the socket's pollset if that is still open, or -1.
-
-        In a forked child, too, it is -1: nothing that is shared with the parent is touched (P35).
-        """
+        """Close the descriptors; `fd` is the socket's pollset, or -1 if that is closed already."""
         if self._pollset.fd >= 0:
             if fd >= 0:
                 self._pollset.remove(fd)
             self._pollset.close()
             self.signaler.close()
+
+    def abandon(self) -> None:
+        """Close this process's copies of the descriptors; in a forked child nothing else is touched (P35)."""
+        self._pollset.close()
+        self.signaler.abandon()
 
 
 class View(Window):

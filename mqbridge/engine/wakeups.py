@@ -151,7 +151,10 @@ class Wakeups:
                 self._views.remove(view)
                 self._observed -= 1
                 self.attached = bool(self._views or self._recv_level or self._send_level)
-                view.shut(-1 if self.stopped == errno.ECHILD else self.pollset.fd)
+                if self.stopped == errno.ECHILD:
+                    view.abandon()
+                else:
+                    view.shut(self.pollset.fd)
             else:
                 # The socket is closed, and has parted from it.
                 view.shut(-1)
@@ -185,15 +188,19 @@ class Wakeups:
 
     def shut_windows(self, forked: bool) -> None:
         """Close the views and levels. The caller holds the lock."""
-        pollset = -1 if forked else self.pollset.fd
+        pollset = self.pollset.fd
         for view in self._views:
-            if view.outlives and not forked:
+            if forked:
+                view.abandon()
+            elif view.outlives:
                 view.part(pollset)
             else:
                 view.shut(pollset)
         self._views = []
         for level in (self._recv_level, self._send_level):
-            if level is not None:
+            if level is not None and forked:
+                level.abandon()
+            elif level is not None:
                 level.shut(pollset)
         self._recv_level = self._send_level = None
         self._observed = self.waiters

@@ -14,6 +14,8 @@ cdef class Signaler:
 
     cpdef close(self)
 
+    cpdef abandon(self)
+
 
 cdef class Mailbox:
     cdef public Signaler signaler

@@ -45,6 +45,11 @@ class Signaler:
         self._event.close()
         self.fd = -1
 
+    def abandon(self) -> None:
+        """Close this process's copy of the descriptor, for a forked child."""
+        self._event.abandon()
+        self.fd = -1
+
 
 class Mailbox:
     """Letters from other threads to the one owner: (what, about) pairs, in order, announced by a signaler."""

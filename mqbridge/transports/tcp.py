@@ -127,6 +127,17 @@ def _source(endpoint: Endpoint, family: int) -> tuple[Any, ...]:
     return source[1]
 
 
+def connected(handle: Any) -> bool:
+    """Return whether a socket that is connecting has arrived."""
+    try:
+        handle.getpeername()
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
+        return False
+    return True
+
+
 def shut_down(handle: Any) -> None:
     """Shut a socket down in both directions, also for copies of its descriptor; one that is down already is left."""
     try:
