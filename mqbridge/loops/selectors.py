@@ -53,7 +53,7 @@ class Selector(selectors.BaseSelector):
         self._due: dict[Watch, None] = {}
         self._ready: dict[Watch, int] = {}
         self._failed: dict[_Entry, int] = {}
-        self._map = _SelectorMap(self)
+        self._map: _SelectorMap | None = _SelectorMap(self)
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         """Watch a socket or file for `events` (EVENT_READ, EVENT_WRITE); return its key.
@@ -90,23 +90,20 @@ class Selector(selectors.BaseSelector):
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         """Watch it no longer; return its key. Raises KeyError if it is not registered. A closed socket is fine."""
-        if not is_socket(fileobj):
-            return self._inner.unregister(fileobj)
-        entry = self._sockets.pop(fileobj, None)
+        entry = self._entry(fileobj)
         if entry is None:
-            raise KeyError(f"{fileobj!r} is not registered")
+            return self._inner.unregister(fileobj)
+        del self._sockets[entry.key.fileobj]
         self._failed.pop(entry, None)
         self._release(entry)
         return entry.key
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         """Change what it is watched for, and its data; return the new key. Raises KeyError if it is not registered."""
-        if not is_socket(fileobj):
+        entry = self._entry(fileobj)
+        if entry is None:
             return self._inner.modify(fileobj, events, data)
         _check(events)
-        if fileobj not in self._sockets:
-            raise KeyError(f"{fileobj!r} is not registered")
-        entry = self._sockets[fileobj]
         entry.key = entry.key._replace(events=events, data=data)
         if entry.watch is not None:
             entry.watch.want(events)
@@ -141,18 +138,19 @@ class Selector(selectors.BaseSelector):
 
     def touched(self, fileobj: Any) -> None:
         """Look at a socket again before the next wait. Nothing needs this: stock sockets are always looked at."""
-        watch = self._sockets[fileobj].watch
-        if watch is not None:
-            watch.touched()
+        entry = self._entry(fileobj)
+        if entry is not None and entry.watch is not None:
+            entry.watch.touched()
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        """Return the mapping from what is registered to the keys."""
-        return self._map
+        """Return the mapping from what is registered to the keys; None when closed, as the standard library's."""
+        return self._map  # type: ignore[return-value]
 
     def close(self) -> None:
         """Forget all; neither sockets nor files are closed."""
         # The platform's selector goes first: a forked child takes nothing out of what the parent still uses (P35).
         self._inner.close()
+        self._map = None
         for entry in self._sockets.values():
             if entry.watch is not None:
                 entry.watch.close()
@@ -181,6 +179,18 @@ class Selector(selectors.BaseSelector):
         self._release(entry)
 
     # ---- inside
+
+    def _entry(self, fileobj: Any) -> _Entry | None:
+        """Return the entry of a socket, given by itself or by its descriptor; None for a file. Raises KeyError."""
+        if is_socket(fileobj):
+            if fileobj not in self._sockets:
+                raise KeyError(f"{fileobj!r} is not registered")
+            return self._sockets[fileobj]
+        if isinstance(fileobj, int):
+            for entry in self._sockets.values():
+                if entry.key.fd == fileobj and entry.watch is not None:
+                    return entry
+        return None
 
     def _reports(self) -> Ready:
         found = [(self._entries[watch].key, mask) for watch, mask in self._ready.items()]
@@ -237,11 +247,5 @@ class _SelectorMap(Mapping[Any, selectors.SelectorKey]):
         yield from self._sockets()
 
     def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
-        if is_socket(fileobj):
-            entry = self._selector._sockets.get(fileobj)
-            if entry is None:
-                raise KeyError(f"{fileobj!r} is not registered")
-            return entry.key
-        if isinstance(fileobj, int) and fileobj in self._sockets():
-            return self._sockets()[fileobj]
-        return self._selector._inner.get_map()[fileobj]
+        entry = self._selector._entry(fileobj)
+        return self._selector._inner.get_map()[fileobj] if entry is None else entry.key

@@ -44,7 +44,7 @@ class StockView:
 
 def is_socket(thing: object) -> bool:
     """Return whether this is a ZeroMQ socket, and not one of the operating system's."""
-    return hasattr(thing, "getsockopt") and hasattr(thing, "socket_type")
+    return hasattr(thing, "getsockopt") and hasattr(thing, "recv_multipart")
 
 
 def shares_its_edge(socket: Any) -> bool:

@@ -6,6 +6,7 @@ from mqbridge.pipes.pipe cimport Pipe
 
 cdef class Pair(Pattern):
     cdef Pipe _pipe
+    cdef bint _full
     cdef list _leaving
 
     cpdef bint attach(self, Pipe pipe) except -1

@@ -7,13 +7,16 @@ from mqbridge.pipes.pipe import Pipe
 class Pair(Pattern):
     """One peer, both directions."""
 
-    __slots__ = ("_pipe", "_leaving")
+    __slots__ = ("_pipe", "_full", "_leaving")
 
     name = "PAIR"
 
     def __init__(self) -> None:
         Pattern.__init__(self)
         self._pipe: Pipe | None = None
+        # The pipe was found full. It counts as that until it says that it is down to its low-water mark: only then
+        # somebody is woken.
+        self._full = False
         # The former peers' pipes with messages left, the one that left first in front.
         self._leaving: list[Pipe] = []
 
@@ -21,6 +24,7 @@ class Pair(Pattern):
         if self._pipe is not None:
             return False
         self._pipe = pipe
+        self._full = False
         pipe.can_read()
         return True
 
@@ -40,12 +44,16 @@ class Pair(Pattern):
         pass
 
     def writable(self, pipe: Pipe) -> None:
-        pass
+        if self._pipe is pipe:
+            self._full = False
 
     def send(self, message: object) -> Pipe | None:
         pipe = self._pipe
-        if pipe is not None and pipe.write(message):
+        if pipe is None or self._full:
+            return None
+        if pipe.write(message):
             return pipe
+        self._full = True
         return None
 
     def receive(self) -> object:
@@ -80,4 +88,7 @@ class Pair(Pattern):
     def ready_out(self) -> bool:
         # A reference of our own: writing may find that the peer has gone, and the pipe with it.
         pipe = self._pipe
-        return pipe is not None and pipe.can_write()
+        if pipe is None or self._full:
+            return False
+        self._full = not pipe.can_write()
+        return not self._full
