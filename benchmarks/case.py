@@ -72,7 +72,7 @@ class Contestant:
 
 
 def pair(connecting: str, binding: str) -> Contestant:
-    """Return the contestant of a two-role case. In a case the binding side comes first, in the name the connecting one."""
+    """Return the contestant of a two-role case. In a case the binding side comes first, in its name last."""
     name = connecting if connecting == binding else f"{connecting} to {binding}"
     return Contestant(name, (binding, connecting))
 

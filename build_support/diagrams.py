@@ -45,11 +45,11 @@ the exploration finds each of the mistakes that one could make in the table.
 def page() -> str:
     """Return the page's text."""
     from mqbridge.loops import readiness
-    from mqbridge.loops.readiness import TABLE, Action, Event, State
+    from mqbridge.loops.readiness import TABLE, Action, Input, State
 
     arrows: dict[tuple[State, State], list[str]] = {}
     for (state, event), (following, actions) in TABLE.items():
-        if event is not Event.CLOSE:
+        if event is not Input.CLOSE:
             done = "".join(f" / {action.name}" for action in actions)
             arrows.setdefault((state, following), []).append(event.name + done)
     paragraphs = (readiness.__doc__ or "").split("\n\n")
@@ -57,7 +57,7 @@ def page() -> str:
         theory="\n\n".join(paragraphs[1:4]),
         arrows="\n".join(f"    {a.name} --> {b.name}: {'<br>'.join(texts)}" for (a, b), texts in arrows.items()),
         states="\n".join(f"| {state.name} | {state.value} |" for state in State),
-        events="\n".join(f"| {event.name} | {event.value} |" for event in Event),
+        events="\n".join(f"| {event.name} | {event.value} |" for event in Input),
         actions="\n".join(f"| {action.name} | {action.value} |" for action in Action),
     )
 

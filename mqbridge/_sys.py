@@ -5,6 +5,7 @@ OSError, and "not now" (EAGAIN) is None, False or -1 as each docstring says. Eve
 There is no flusher here: a Python thread cannot promise its millisecond, so the caretaker writes late batches.
 """
 
+import _thread
 import errno
 import os
 import time
@@ -34,39 +35,33 @@ clock = time.monotonic_ns
 class Lock:
     """A lock that knows its owner. Locking it twice from one thread raises RuntimeError."""
 
-    __slots__ = ("_lock", "_owner")
+    __slots__ = ("_lock",)
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._owner = 0
+        # It is not locked twice, but knows its owner in one step: a signal handler comes between any two.
+        self._lock = _thread.RLock()
 
     def acquire(self) -> bool:
         """Take the lock, waiting for it if need be."""
-        me = get_ident()
-        if self._owner == me:
+        if self.held():
             raise RuntimeError(
                 "this thread is inside this socket already: a signal handler, __del__ or callback must not use the "
                 "socket that it interrupted; let it set a flag or use another socket"
             )
-        self._lock.acquire()
-        self._owner = me
-        return True
+        return self._lock.acquire()
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free; return whether it is ours now."""
-        if not self._lock.acquire(False):
-            return False
-        self._owner = get_ident()
-        return True
+        return not self.held() and self._lock.acquire(False)
 
     def release(self) -> None:
         """Give the lock back."""
-        self._owner = 0
         self._lock.release()
 
     def held(self) -> bool:
         """Return whether the calling thread holds the lock."""
-        return self._owner == get_ident()
+        owned: bool = self._lock._is_owned()  # type: ignore[attr-defined]
+        return owned
 
 
 class Growing:
@@ -227,7 +222,7 @@ class Stream:
 
     def _forget(self) -> None:
         self.fd = -1
-        self._buffer.clear()
+        self._buffer = bytearray()
         self._held = None
 
 

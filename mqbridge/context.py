@@ -14,7 +14,7 @@ from mqbridge.errors import ZMQError
 from mqbridge.socket import Socket
 
 _OWN_NAMES = {member.name.lower(): member for member in ContextOption}
-_OPTION_NAMES = {member.name.lower(): member for member in SocketOption}
+_OPTION_NAMES = {name.lower(): member for name, member in SocketOption.__members__.items()}
 _MAX_SOCKETS = 1023
 _MAX_SOCKETS_LIMIT = 65535
 

@@ -9,10 +9,10 @@ cdef class MessageSocket:
     cdef public Driver _driver
     cdef public object _view
 
-    cpdef send(self, data, int flags=*, bint copy=*)
+    cpdef send(self, data, int flags=*, bint copy=*, bint track=*)
 
-    cpdef recv(self, int flags=*)
+    cpdef recv(self, int flags=*, bint copy=*, bint track=*)
 
-    cpdef send_multipart(self, msg_parts, int flags=*, bint copy=*)
+    cpdef send_multipart(self, msg_parts, int flags=*, bint copy=*, bint track=*)
 
-    cpdef recv_multipart(self, int flags=*)
+    cpdef recv_multipart(self, int flags=*, bint copy=*, bint track=*)

@@ -24,6 +24,11 @@ _SNDMORE = 2
 _FROM_OPTIONS = -2
 
 
+def refuse_tracking(operation: str) -> None:
+    """Raise for pyzmq's arguments that are not supported yet."""
+    raise ZMQError(errno.ENOTSUP, f"{operation}(): only copy=True and track=False are supported yet")
+
+
 class MessageSocket:
     """Sending and receiving; the fast part of `Socket`."""
 
@@ -34,7 +39,7 @@ class MessageSocket:
         # This object's own FD and EVENTS, made when first asked for.
         self._view: View | None = None
 
-    def send(self, data: Any, flags: int = 0, copy: bool = True) -> None:
+    def send(self, data: Any, flags: int = 0, copy: bool = True, track: bool = False) -> None:
         """Send one part of a message: bytes, or anything with a contiguous buffer, which is copied.
 
         Parameters
@@ -45,6 +50,8 @@ class MessageSocket:
             SNDMORE: more parts follow; the message leaves as a whole with its last one. DONTWAIT: do not block.
         copy
             For pyzmq's sake. `bytes` are never copied before they are written, other buffers always once.
+        track
+            False. There is no MessageTracker yet.
 
         Raises
         ------
@@ -57,17 +64,21 @@ class MessageSocket:
         ContextTerminated
             The context was terminated.
         """
+        if track:
+            refuse_tracking("send")
         if type(data) is not bytes:
             data = as_bytes(data)
         self._driver.send(data, flags & _SNDMORE != 0, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
 
-    def recv(self, flags: int = 0) -> bytes:
+    def recv(self, flags: int = 0, copy: bool = True, track: bool = False) -> bytes:
         """Receive one part of a message as bytes; RCVMORE says whether more of that message follows.
 
         Parameters
         ----------
         flags
             DONTWAIT: do not block.
+        copy, track
+            True and False. There are no Frames and MessageTrackers yet.
 
         Raises
         ------
@@ -79,10 +90,14 @@ class MessageSocket:
         ContextTerminated
             The context was terminated.
         """
+        if track or not copy:
+            refuse_tracking("recv")
         return self._driver.receive(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
 
-    def send_multipart(self, msg_parts: Iterable[Any], flags: int = 0, copy: bool = True) -> None:
+    def send_multipart(self, msg_parts: Iterable[Any], flags: int = 0, copy: bool = True, track: bool = False) -> None:
         """Send a message of several parts, all or nothing. Parameters and errors are those of `send`."""
+        if track:
+            refuse_tracking("send_multipart")
         message = as_message(msg_parts)
         if flags & _SNDMORE:
             for part in (message,) if type(message) is bytes else message:
@@ -90,8 +105,10 @@ class MessageSocket:
             return
         self._driver.send_whole(message, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
 
-    def recv_multipart(self, flags: int = 0) -> list[bytes]:
+    def recv_multipart(self, flags: int = 0, copy: bool = True, track: bool = False) -> list[bytes]:
         """Receive a whole message, or what is left of one begun, as a list of bytes. Errors are those of `recv`."""
+        if track or not copy:
+            refuse_tracking("recv_multipart")
         message: Any = self._driver.receive_whole(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
         return [message] if type(message) is bytes else list(message)
 
@@ -106,23 +123,27 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
 
     context: Any = None
     socket_type: SocketType = SocketType.PAIR
-    _closed_here: bool = False
+    # Until it is made, there is nothing to close.
+    _closed_here: bool = True
     _shadows: bool = False
 
-    def __init__(self, context: Any, socket_type: int, shadow: Socket | None = None) -> None:
+    def __init__(self, context: Any, socket_type: int = -1, shadow: Socket | None = None) -> None:
+        if isinstance(context, Socket):
+            context, shadow = context.context, context
         self.context = context
         if shadow is not None:
             MessageSocket.__init__(self, shadow._driver)
             self.socket_type = shadow.socket_type
             self._shadows = True
+            self._closed_here = False
             return
         pattern = PATTERNS.get(int(socket_type))
         if pattern is None:
-            self._closed_here = True
             raise ZMQError(errno.EINVAL, f"socket({_type_name(socket_type)}): not a socket type that is supported yet")
         self.socket_type = SocketType(socket_type)
         driver = Driver(context._hub, pattern(), Options())
         MessageSocket.__init__(self, driver)
+        self._closed_here = False
         try:
             context._adopt(self, driver)
         except BaseException:
@@ -296,8 +317,8 @@ class _Bound:
     def __repr__(self) -> str:
         return f"<{self._undo} {self.endpoint}>"
 
-    def __enter__(self) -> _Bound:
-        return self
+    def __enter__(self) -> Socket:
+        return self._socket
 
     def __exit__(self, *exc_info: object) -> None:
         if not self._socket.closed:

@@ -9,7 +9,8 @@ from mqbridge import options
 from mqbridge.constants import SocketOption, SocketType
 from mqbridge.errors import ZMQError
 
-_OPTION_NAMES = {member.name.lower(): member for member in SocketOption}
+# With the aliases.
+_OPTION_NAMES = {name.lower(): member for name, member in SocketOption.__members__.items()}
 
 
 class SocketOptions:
@@ -80,8 +81,8 @@ class SocketOptions:
             raise TypeError(f"get_string({option!r}): this option is an int; use get()")
         return value.decode(encoding)
 
-    setsockopt_string = set_string
-    getsockopt_string = get_string
+    setsockopt_string = setsockopt_unicode = set_string
+    getsockopt_string = getsockopt_unicode = get_string
 
     def set_hwm(self, value: int) -> None:
         """Set both high-water marks, in messages; 0 is no limit."""
@@ -106,7 +107,7 @@ class SocketOptions:
             raise
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if hasattr(type(self), name):
+        if hasattr(type(self), name) or any(name in vars(kind).get("__annotations__", ()) for kind in type(self).mro()):
             object.__setattr__(self, name, value)
             return
         option = _OPTION_NAMES.get(name.lower())

@@ -1,7 +1,7 @@
 """A program that sends one burst and just ends, without close or term: `... ending LIBRARY ENDPOINT BURST`.
 
-It prints the time right after its last send. With IMMEDIATE the first message waits for the connection, so that what is
-measured is the burst and not the connecting.
+It prints the time right before its last send. With IMMEDIATE the first message waits for the connection, so that what
+is measured is the burst and not the connecting.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ if __name__ == "__main__":
     socket = context.socket(library.PUSH)
     socket.setsockopt(library.IMMEDIATE, 1)
     socket.connect(endpoint)
-    for message in messages(int(burst)):
+    *first, last = messages(int(burst))
+    for message in first:
         socket.send(message)
-    os.write(1, b"%d" % time.monotonic_ns())
+    stamp = time.monotonic_ns()
+    socket.send(last)
+    os.write(1, b"%d" % stamp)

@@ -1,8 +1,8 @@
 """P44: a burst, then silence. How long after a burst's last send does its last message arrive, whatever comes next?
 
-The sender takes the time right after its last send, then does something else for a while: it computes in Python, is in
-a C function that keeps the GIL, sleeps, forks, or just ends. The receiver takes the time of the last message by the same
-clock.
+The sender takes the time right before its last send, then does something else for a while: it computes in Python, is
+in a C function that keeps the GIL, sleeps, forks, or just ends. The receiver takes the time of the last message by the
+same clock.
 """
 
 from __future__ import annotations
@@ -110,9 +110,12 @@ def sender(afterwards: Callable[[], None]) -> Callable[[Side], Result]:
         stamps = []
         send, clock = socket.send, time.monotonic_ns
         for burst in range(WARM_UP + side.count):
-            for message in messages(burst):
+            *first, last = messages(burst)
+            for message in first:
                 send(message)
+            # Before the last send, not after: it may have arrived by the time that returns.
             stamps.append(clock())
+            send(last)
             afterwards()
         socket.close()
         context.term()

@@ -25,6 +25,10 @@ _RESTING = 1
 _IN_GRACE = 2
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 class _Ward:
     """A socket that is looked after."""
 
@@ -96,13 +100,17 @@ class Caretaker:
                 self._signaler.signal()
 
     def call(self, function: Callable[[], None]) -> None:
-        """Make a call in this thread, where no socket's lock is held."""
+        """Make a call in this thread, where no socket's lock is held. This waits for no lock: the collector calls it."""
         self._calls.append(function)
-        with self._lock:
-            if self._pollset is None and not self._stopping:
-                self._start()
-            if self._signaler is not None:
-                self._signaler.signal()
+        if self._lock.acquire(False):
+            try:
+                if self._pollset is None and not self._stopping:
+                    self._start()
+            finally:
+                self._lock.release()
+        signaler = self._signaler
+        if signaler is not None:
+            signaler.signal()
 
     def stop(self) -> None:
         """End the thread; it holds no socket any more."""
@@ -192,7 +200,13 @@ class Caretaker:
                 self._arm(ward)
 
     def _drive(self, ward: _Ward) -> None:
-        if ward.driver.drive():
+        try:
+            driven = ward.driver.drive()
+        except Exception as error:
+            # A defect of ours: it must be seen, and not take the other sockets' caretaker with it.
+            _sys.start_thread(_raise, (error,))
+            return
+        if driven:
             self._arm(ward)
         else:
             self._wait(ward, _RESTING, _REST)

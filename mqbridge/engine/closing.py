@@ -49,8 +49,7 @@ def close(driver: Any, linger: int | None) -> None:
 
 def _leave_peers(driver: Any, linger: int) -> None:
     """Say goodbye: at once to those who have everything, later to the others."""
-    made = [item for items in driver.endpoints.values() for item in items]
-    for item in made:
+    for item in driver.made():
         if not linger or not item.busy():
             item.close(False)
     # Who connected by inproc just before the name was freed is told, too.
@@ -97,9 +96,8 @@ def _waiting(driver: Any) -> tuple[int, int]:
 
 def give_up(driver: Any) -> None:
     """LINGER is over: drop what is left."""
-    for items in list(driver.endpoints.values()):
-        for item in items:
-            item.close(False)
+    for item in driver.made():
+        item.close(False)
     for link in list(driver.links):
         link.end()
     finish_if_done(driver)
@@ -120,12 +118,13 @@ def finish_if_done(driver: Any) -> bool:
         return True
     if driver.links or driver.waiters:
         return False
-    made = [item for items in driver.endpoints.values() for item in items]
+    made = driver.made()
     if any(item.busy() for item in made):
         return False
     for item in made:
         item.close(False)
     driver.endpoints.clear()
+    driver.departing.clear()
     driver.timers.close(False)
     driver.engine.forget(driver)
     driver.pollset.unwatch(driver.mailbox.signaler.fd)
@@ -141,9 +140,8 @@ def abandon(driver: Any) -> None:
         return
     driver.closing = True
     driver.shut_windows(True)
-    for items in driver.endpoints.values():
-        for item in items:
-            item.close(True)
+    for item in driver.made():
+        item.close(True)
     driver.endpoints.clear()
     for link in list(driver.links):
         link.close(True)
@@ -163,7 +161,7 @@ def at_exit(driver: Any, until: int) -> None:
         until = min(until, _sys.clock() + linger * _MILLISECOND)
     while driver.drive():
         busy = any(link.busy() for link in driver.links) or any(
-            item.busy() and item.hopeful() for items in driver.endpoints.values() for item in items
+            item.busy() and item.hopeful() for item in driver.made()
         )
         remaining = until - _sys.clock()
         if not busy or remaining <= 0 or driver.pollset.fd < 0:

@@ -41,6 +41,7 @@ class Connector:
         "_timer",
         "_pause",
         "_closed",
+        "_departing",
     )
 
     def __init__(self, driver: Any, where: Endpoint) -> None:
@@ -61,6 +62,8 @@ class Connector:
         self._timer: Any = None
         self._pause = 0
         self._closed = False
+        # Disconnected, with something left to write.
+        self._departing = False
         if not driver.options.immediate:
             self._pipe = new_pipe(driver)
             self._pipe.endpoint = self.endpoint
@@ -152,7 +155,7 @@ class Connector:
         unsent = self._unsent
         self._unsent = []
         self._link = Link(driver, self, fd, self.endpoint, unsent)
-        if driver.closing:
+        if driver.closing or self._departing:
             self._link.leave()
 
     def _failed(self, error: int | None) -> None:
@@ -196,8 +199,13 @@ class Connector:
                 self._drop_first(self._pipe)
         elif pipe is not None:
             self.driver.end(pipe)
-        if not self._closed and (not self.driver.closing or self.busy()):
+        if self._closed:
+            return
+        if self.busy() or not (self.driver.closing or self._departing):
             self._retry(0)
+        elif self._departing:
+            self.driver.departing.remove(self)
+            self.close(False)
 
     def _breaks_connections(self, message: Any) -> bool:
         """Return whether a message has broken too many: the peer refuses it (MAXMSGSIZE), and always will."""
@@ -244,13 +252,16 @@ class Connector:
             self.driver.end(self._pipe)
 
     def disconnect(self) -> None:
-        """Stop, but let the connection write what is left."""
-        self.close(False)
+        """Stop, but write what is left, on the connection that is there or still to be made."""
         link = self._link
+        pipe = self._pipe if link is None or link.pipe is None else link.pipe
+        if pipe is not None:
+            # The pattern gives it nothing more.
+            self.driver.end(pipe)
+        self._departing = True
+        if self.busy():
+            self.driver.departing.append(self)
+        else:
+            self.close(False)
         if link is not None:
-            # It writes what the pipe still has; the pattern gives it nothing more.
-            if self._pipe is not None:
-                self.driver.end(self._pipe)
-            elif link.pipe is not None:
-                self.driver.end(link.pipe)
             link.leave()

@@ -17,6 +17,7 @@ cdef class Driver(Wakeups):
     cdef public set pipes
     cdef public set links
     cdef public dict endpoints
+    cdef public list departing
     cdef public object last_endpoint
     cdef public list dirty
     cdef public int64_t last_write

@@ -38,6 +38,7 @@ class Driver(Wakeups):
         "pipes",
         "links",
         "endpoints",
+        "departing",
         "last_endpoint",
         "dirty",
         "last_write",
@@ -63,6 +64,8 @@ class Driver(Wakeups):
         self.links: set[Any] = set()
         # Endpoint text -> listeners and connectors.
         self.endpoints: dict[str, list[Any]] = {}
+        # Connectors that were disconnected and still write what is left.
+        self.departing: list[Any] = []
         self.last_endpoint = ""
         # Links with a batch that is not written yet.
         self.dirty: list[Any] = []
@@ -167,6 +170,10 @@ class Driver(Wakeups):
             self.pipes.discard(pipe)
             self.pattern.ended(pipe)
             self.changed = True
+
+    def made(self) -> list[Any]:
+        """Return all that this socket has bound and connected, and what is left of what it has disconnected."""
+        return [item for items in self.endpoints.values() for item in items] + self.departing
 
     def emit(self, event: int, endpoint: str, value: object) -> None:
         """Report what happened to a connection: `value` is an errno, a descriptor or a text, as the event has it."""
@@ -308,6 +315,9 @@ class Driver(Wakeups):
                 if reading:
                     return True
                 if not self.pattern.ready_out():
+                    if view is not None and self._ready_in():
+                        # Who sends has learnt nothing about reading: somebody may be waiting for just that (P2).
+                        view.signaler.signal()
                     self._raise_again(operation, until)
                 return True
         self._sleep(reading, remaining)

@@ -349,6 +349,9 @@ class Link(Outlet):
                     self.end()
                 return
         pipe: Any = self.pipe
+        if pipe is None:
+            # Its first write has found the connection broken.
+            return
         if self._leaving:
             if self._ended_input or connection.closed:
                 self.end()

@@ -33,6 +33,7 @@ class Listener:
         self._handle = handle
         self._fd: int = handle.fileno()
         self._pause: Any = None
+        driver.timers.prepare()
         driver.pollset.watch(self._fd, _sys.READ, self)
         driver.emit(Event.LISTENING, endpoint, self._fd)
 

@@ -39,6 +39,12 @@ class Timers:
         self._fd = -1
         self._armed = 0
 
+    def prepare(self) -> None:
+        """Make the descriptor now, for deadlines that are needed when there are no descriptors left (P42)."""
+        if self._fd < 0 and _sys.HAS_TIMERFD:
+            self._fd = _sys.timerfd()
+            self._pollset.watch(self._fd, _sys.READ, self)
+
     def after(self, delay: int, call: Callable[[], None]) -> Deadline:
         """Make a call in `delay` ns."""
         deadline = Deadline(_sys.clock() + delay, call)
@@ -87,9 +93,7 @@ class Timers:
         due = self.next_due()
         if due == 0 or (self._armed and self._armed <= due) or not _sys.HAS_TIMERFD:
             return
-        if self._fd < 0:
-            self._fd = _sys.timerfd()
-            self._pollset.watch(self._fd, _sys.READ, self)
+        self.prepare()
         self._armed = due
         _sys.timerfd_arm(self._fd, max(1, due - _sys.clock()))
 

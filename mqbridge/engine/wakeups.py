@@ -105,6 +105,10 @@ class Wakeups:
             self.changed = False
             for view in self._views:
                 view.signaler.signal()
+        if self._views:
+            # Asked on their behalf: who finds a queue empty, or full, is told when that changes (P4, P8).
+            self._ready_in()
+            self._ready_out()
         if self.waiters:
             if self.stopped or (self._in_waiters and self._ready_in()) or (self._out_waiters and self._ready_out()):
                 self.mailbox.signaler.signal()

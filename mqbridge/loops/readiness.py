@@ -35,7 +35,7 @@ class State(Enum):
     CLOSED = "the socket is closed, or given up"
 
 
-class Event(Enum):
+class Input(Enum):
     """What can happen to it."""
 
     WANT = "somebody wants it"
@@ -60,10 +60,10 @@ class Action(Enum):
     FAIL = "report the error"
 
 
-_S, _E, _A = State, Event, Action
+_S, _E, _A = State, Input, Action
 
 # (state, event) -> next state, actions in their order. What is not listed changes nothing.
-TABLE: dict[tuple[State, Event], tuple[State, tuple[Action, ...]]] = {
+TABLE: dict[tuple[State, Input], tuple[State, tuple[Action, ...]]] = {
     (_S.IDLE, _E.WANT): (_S.DUE, (_A.SOON,)),
     # Read although nobody asks, or a level-triggered loop spins on the descriptor (P10).
     (_S.IDLE, _E.EDGE): (_S.IDLE, (_A.READ,)),
@@ -117,7 +117,7 @@ class Interest:
         self.direction = direction
         self.state = State.IDLE
 
-    def feed(self, event: Event) -> tuple[Action, ...]:
+    def feed(self, event: Input) -> tuple[Action, ...]:
         """Change the state; return what is to be done about it, in order."""
         entry = TABLE.get((self.state, event))
         if entry is None:
@@ -150,38 +150,38 @@ class Watch:
     def want(self, mask: int) -> None:
         """These directions are wanted from now on, and no others."""
         for interest in self.interests:
-            self._feed(interest, Event.WANT if mask & interest.direction else Event.UNWANT)
+            self._feed(interest, Input.WANT if mask & interest.direction else Input.UNWANT)
 
     def edge(self) -> None:
         """The descriptor is readable."""
-        self._tell(Event.EDGE)
+        self._tell(Input.EDGE)
 
     def turn(self) -> None:
         """The loop's next turn, which `soon` asked for, has come."""
-        self._tell(Event.TURN)
+        self._tell(Input.TURN)
 
     def touched(self) -> None:
         """An operation on the socket may have cleared the edge, in either direction."""
-        self._tell(Event.TOUCHED)
+        self._tell(Input.TOUCHED)
 
     def done(self, mask: int) -> None:
         """Who was told of these directions has done what it wanted to do."""
         for interest in self.interests:
             if interest.direction & mask:
-                self._feed(interest, Event.DONE)
+                self._feed(interest, Input.DONE)
 
     def close(self) -> None:
         """Give the socket up: nothing is reported any more."""
-        self._tell(Event.CLOSE)
+        self._tell(Input.CLOSE)
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: Input) -> None:
         look = False
         for interest in self.interests:
             look |= self._feed(interest, event)
         if look:
             self._look()
 
-    def _feed(self, interest: Interest, event: Event) -> bool:
+    def _feed(self, interest: Interest, event: Input) -> bool:
         """Feed one direction and do what it says; return whether EVENTS is to be read."""
         look = False
         for action in interest.feed(event):
@@ -207,12 +207,12 @@ class Watch:
             self._fail(error)
             return
         for interest in self.interests:
-            self._feed(interest, Event.SEEN if mask & interest.direction else Event.NOTHING)
+            self._feed(interest, Input.SEEN if mask & interest.direction else Input.NOTHING)
 
     def _fail(self, error: Exception) -> None:
         failed = 0
         for interest in self.interests:
-            if Action.FAIL in interest.feed(Event.ERROR):
+            if Action.FAIL in interest.feed(Input.ERROR):
                 failed |= interest.direction
         if failed:
             self.host.fail(self, failed, error)

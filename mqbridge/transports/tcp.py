@@ -132,9 +132,8 @@ def connected(handle: Any) -> bool:
     try:
         handle.getpeername()
     except OSError as error:
-        if error.errno != errno.ENOTCONN:
-            raise
-        return False
+        # Of another error the first read or write will tell.
+        return error.errno != errno.ENOTCONN
     return True
 
 

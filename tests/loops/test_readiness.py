@@ -11,7 +11,7 @@ import diagrams
 import pytest
 
 from mqbridge.loops import readiness
-from mqbridge.loops.readiness import POLLIN, POLLOUT, TABLE, Action, Event, Interest, State, Watch
+from mqbridge.loops.readiness import POLLIN, POLLOUT, TABLE, Action, Input, Interest, State, Watch
 
 MOST = 2  # messages in the model's queue: empty, one, more than one
 BOTH = POLLIN | POLLOUT
@@ -339,7 +339,7 @@ def test_p01_p02_p03_p04_p05_p06_p08_p10_nothing_that_can_happen_loses_a_wake_up
     assert explore(kind) > 300
 
 
-S, E, A = State, Event, Action
+S, E, A = State, Input, Action
 
 # Each is a plausible mistake, and the pitfall that it brings back.
 MISTAKES = {
@@ -371,7 +371,7 @@ def test_the_exploration_finds_mistakes_in_the_table(mistake: str, monkeypatch: 
 def test_each_entry_of_the_table_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any one of the entries that are not about errors and the end, something goes wrong."""
     for entry in TABLE:
-        if entry[1] in (Event.ERROR, Event.CLOSE):
+        if entry[1] in (Input.ERROR, Input.CLOSE):
             continue
         monkeypatch.setattr(readiness, "TABLE", {key: value for key, value in TABLE.items() if key != entry})
         with pytest.raises((LostWakeUp, Spin, Unwanted, AssertionError)):
@@ -517,7 +517,7 @@ def test_nothing_is_reported_after_the_end(
 
 def test_what_the_table_does_not_list_changes_nothing() -> None:
     for state in State:
-        for event in Event:
+        for event in Input:
             if (state, event) not in TABLE:
                 interest = Interest(POLLIN)
                 interest.state = state
