@@ -208,8 +208,7 @@ class Stream:
         """Close this process's copy of the descriptor and nothing else: for a forked child (P35)."""
         if self.fd < 0:
             return
-        # The buffer is left as it is: a thread that is not here was perhaps writing from it.
-        self.fd = -1
+        self._forget()
         self._socket.close()
 
     def shutdown_write(self) -> None:
@@ -222,6 +221,7 @@ class Stream:
 
     def _forget(self) -> None:
         self.fd = -1
+        # A new one: in a forked child, a thread that is not here was perhaps writing from the old one.
         self._buffer = bytearray()
         self._held = None
 

@@ -744,6 +744,7 @@ cdef class Stream:
             fd = self.fd
             self.fd = -1
             self._out.fd = -1
+            self._out.start = self._out.end = self._out.held_size = 0
             self._held = None
             _os.close(fd)
 

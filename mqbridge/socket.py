@@ -284,9 +284,10 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         driver = self._driver
         if driver.closing or driver.stopped == errno.ECHILD:
             return
+        text = f"unclosed socket {self!r}"
         # Not closed here and now: the collector runs anywhere, also under the lock of some socket.
         driver.engine.abandon(driver)
-        warnings.warn(f"unclosed socket {self!r}", ResourceWarning, stacklevel=2, source=self)
+        warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
 
     # ---- inside
 

@@ -100,7 +100,7 @@ class Caretaker:
                 self._signaler.signal()
 
     def call(self, function: Callable[[], None]) -> None:
-        """Make a call in this thread, where no socket's lock is held. This waits for no lock: the collector calls it."""
+        """Make a call in this thread, where no lock is held; waits for none either, since the collector calls it."""
         self._calls.append(function)
         if self._lock.acquire(False):
             try:
