@@ -843,6 +843,8 @@ cdef class Pollset:
         if wait_ms == 0:
             count = epoll_wait(fd, events, 64, 0)
         else:
+            # One that came before this would otherwise wait for the next wake.
+            PyErr_CheckSignals()
             with nogil:
                 count = epoll_wait(fd, events, 64, wait_ms)
         if count < 0:

@@ -52,6 +52,8 @@ def wait_for() -> Callable[..., None]:
 def no_descriptor_leak(wait_for: Callable[..., None]) -> Iterator[None]:
     """Fails a test that leaves descriptors open. Other threads get some time to close theirs."""
     before = open_descriptors()
+    # What is there already need not be looked through again.
+    gc.freeze()
     yield
     gc.collect()
     left: dict[int, str] = {}
@@ -65,6 +67,8 @@ def no_descriptor_leak(wait_for: Callable[..., None]) -> Iterator[None]:
         wait_for(all_closed, "the closing of all descriptors", within=5)
     except AssertionError:
         pytest.fail(f"left open: {left}")
+    finally:
+        gc.unfreeze()
 
 
 def open_descriptors() -> dict[int, str]:

@@ -805,9 +805,6 @@ def test_p10_an_attempt_that_raises_again_quiets_fd(pair: Pair, limit: float) ->
     assert not readable(fd)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a send that raises Again keeps the edge each time, not once, while a message is unread"
-)
 def test_p10_a_sender_that_only_tries_does_not_spin(make: Make, scaled: Scaled) -> None:
     """It waits for FD and tries again, at the mark, with a message unread that it does not care for."""
     left, right = make(PAIR, sndhwm=1), make(PAIR, rcvhwm=1)

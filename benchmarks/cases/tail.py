@@ -24,6 +24,8 @@ AWHILE = 0.2
 WARM_UP = 1
 # A message that has not come by then is lost, in ms.
 PATIENCE = 10_000
+# The least that two processes' readings of one clock tell, in µs.
+RESOLUTION = 0.1
 
 
 # ---- what comes after the burst
@@ -137,7 +139,7 @@ def judge(results: list[Result]) -> Result:
     """Compare the clocks: `value` is the median delay and `worst` the longest, in µs."""
     arrivals, stamps = results[0]["arrivals"], results[1]["stamps"]
     delays = [
-        PATIENCE * 1000.0 if arrival is None else (arrival - stamp) / 1000
+        PATIENCE * 1000.0 if arrival is None else max(RESOLUTION, (arrival - stamp) / 1000)
         for arrival, stamp in zip(arrivals, stamps, strict=True)
     ]
     return {"value": statistics.median(delays), "worst": max(delays), "lost": results[0]["lost"]}

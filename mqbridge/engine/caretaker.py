@@ -8,6 +8,7 @@ with all armed and none visited it sleeps without a time-out. A socket that is a
 first; never more, since a loop that has stopped must still answer a PING.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -104,7 +105,7 @@ class Caretaker:
         self._calls.append(function)
         if self._lock.acquire(False):
             try:
-                if self._pollset is None and not self._stopping:
+                if self._pollset is None and not self._stopping and not sys.is_finalizing():
                     self._start()
             finally:
                 self._lock.release()

@@ -154,9 +154,13 @@ class Connector:
         driver.emit(Event.CONNECTED, self.endpoint, fd)
         unsent = self._unsent
         self._unsent = []
-        self._link = Link(driver, self, fd, self.endpoint, unsent)
+        link = Link(driver, self, fd, self.endpoint, unsent)
+        if link not in driver.links:
+            # Its first write has found the connection broken, and the next attempt is on its way.
+            return
+        self._link = link
         if driver.closing or self._departing:
-            self._link.leave()
+            link.leave()
 
     def _failed(self, error: int | None) -> None:
         if self._addresses:

@@ -315,8 +315,10 @@ class Driver(Wakeups):
                 if reading:
                     return True
                 if not self.pattern.ready_out():
-                    if view is not None and self._ready_in():
-                        # Who sends has learnt nothing about reading: somebody may be waiting for just that (P2).
+                    if view is not None and view.kept != self.news and self._ready_in():
+                        # Who sends has learnt nothing about reading, and somebody may be waiting for just that (P2).
+                        # Once for all that has come: a loop that only tries to send must not spin (P10).
+                        view.kept = self.news
                         view.signaler.signal()
                     self._raise_again(operation, until)
                 return True

@@ -55,12 +55,14 @@ class View(Window):
     descriptor out of its own pollset and closes the view. A Socket object's own (`FD`) is closed with it (P27).
     """
 
-    __slots__ = ("driver", "outlives")
+    __slots__ = ("driver", "outlives", "kept")
 
     def __init__(self, driver: Any, fd: int, outlives: bool) -> None:
         Window.__init__(self, fd)
         self.driver = driver
         self.outlives = outlives
+        # The socket's count of changes when a send that failed last left an edge for reading as it was.
+        self.kept = -1
 
     def events(self) -> int:
         """Do what input and output is due, clear this view's edge and return POLLIN | POLLOUT as they are now.

@@ -10,6 +10,7 @@ cdef class Wakeups:
     cdef public Py_ssize_t waiters
     cdef public bint attached
     cdef public bint changed
+    cdef public Py_ssize_t news
     cdef public bint unfinished
     cdef public int stopped
     cdef list _views

@@ -31,6 +31,7 @@ class Wakeups:
         "waiters",
         "attached",
         "changed",
+        "news",
         "unfinished",
         "stopped",
         "_views",
@@ -50,6 +51,8 @@ class Wakeups:
         # A loop watches this socket: a descriptor was handed out.
         self.attached = False
         self.changed = False
+        # How often something has changed.
+        self.news = 0
         # A link stopped reading before it had seen the end of what is there.
         self.unfinished = False
         # The errno that every operation fails with: the socket was closed, or its context terminated.
@@ -103,6 +106,7 @@ class Wakeups:
             self.changed = True
         if self.changed:
             self.changed = False
+            self.news += 1
             for view in self._views:
                 view.signaler.signal()
         if self._views:
@@ -169,6 +173,7 @@ class Wakeups:
         """A view has just looked: what changed until now goes to the others only. The caller holds the lock."""
         if self.changed and not self.unfinished:
             self.changed = False
+            self.news += 1
             for other in self._views:
                 if other is not view:
                     other.signaler.signal()
