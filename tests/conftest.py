@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_report_header() -> str:
     return f"mqbridge {mqbridge.__version__}: {'compiled' if mqbridge.COMPILED else 'interpreted'}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> Iterator[None]:
+    """Ctrl-C arrives, here and in processes that tests start, also where a shell has us in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
