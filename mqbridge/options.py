@@ -36,6 +36,8 @@ class Option(NamedTuple):
     high: int
     effect: Effect
     meaning: str
+    # The socket types that have it; empty for all.
+    types: tuple[SocketType, ...] = ()
 
     @property
     def name(self) -> str:
@@ -58,6 +60,16 @@ _NEXT = Effect.NEXT_ENDPOINT
 _MS_OR_EVER = "milliseconds; -1 waits for ever"
 _MESSAGES = "messages; 0 is no limit"
 _SYSTEM = "-1 leaves it to the operating system"
+
+_ON = "a positive value"
+
+_ROUTER = (SocketType.ROUTER,)
+_PROBING = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
+_STREAM = (SocketType.STREAM,)
+_NAMING = (SocketType.ROUTER, SocketType.STREAM)
+_REQ = (SocketType.REQ,)
+_PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
+_TOPICAL = (SocketType.PUB, SocketType.XPUB, SocketType.XSUB)
 
 # fmt: off
 _ROWS = (
@@ -83,6 +95,27 @@ _ROWS = (
     Option(SocketOption.TOS, 0, 0, _INT_MAX, _NEXT, "the type-of-service byte of IP"),
     Option(SocketOption.HANDSHAKE_IVL, 30000, 0, _INT_MAX, _NEXT, "milliseconds; 0 waits for ever"),
     Option(SocketOption.CONNECT_TIMEOUT, 0, 0, _INT_MAX, _NEXT, "milliseconds; 0 is the operating system's"),
+    Option(SocketOption.RECONNECT_STOP, 0, 0, 7, _NEXT, "after what there is no reconnecting: ReconnectStop"),
+    Option(SocketOption.HEARTBEAT_IVL, 0, 0, _INT_MAX, _NEXT, "milliseconds between PINGs; 0 sends none"),
+    Option(SocketOption.HEARTBEAT_TTL, 0, 0, 6553599, _NEXT, "milliseconds our silence may last; 0: as it likes"),
+    Option(SocketOption.HEARTBEAT_TIMEOUT, -1, 0, _INT_MAX, _NEXT, "milliseconds; the default is HEARTBEAT_IVL"),
+    Option(SocketOption.BINDTODEVICE, b"", 1, 16, _NEXT, "the name of a network interface"),
+    Option(SocketOption.USE_FD, -1, -1, _INT_MAX, _NEXT, "a listening descriptor to bind with; -1 makes one"),
+    Option(SocketOption.CONFLATE, 0, 0, 1, _NEXT, "1 keeps only the last message"),
+    Option(SocketOption.ROUTER_MANDATORY, 0, 0, _INT_MAX, _NOW, f"{_ON} makes a message to nobody an error", _ROUTER),
+    Option(SocketOption.ROUTER_HANDOVER, 0, 0, _INT_MAX, _NOW, f"{_ON} lets the last one have a routing id", _ROUTER),
+    Option(SocketOption.PROBE_ROUTER, 0, 0, _INT_MAX, _NOW, f"{_ON} greets new peers with an empty message", _PROBING),
+    Option(SocketOption.CONNECT_ROUTING_ID, b"", 1, 255, _NEXT, "bytes, for the next connect only", _NAMING),
+    Option(SocketOption.REQ_CORRELATE, 0, 0, _INT_MAX, _NOW, f"{_ON} numbers requests, and drops late replies", _REQ),
+    Option(SocketOption.REQ_RELAXED, 0, 0, _INT_MAX, _NOW, f"{_ON} allows a new request before the reply", _REQ),
+    Option(SocketOption.XPUB_VERBOSE, 0, 0, _INT_MAX, _NOW, f"{_ON} passes on each subscription", _PUBLISHERS),
+    Option(SocketOption.XPUB_VERBOSER, 0, 0, _INT_MAX, _NOW, f"{_ON} passes on each unsubscription, too", _PUBLISHERS),
+    Option(SocketOption.XPUB_NODROP, 0, 0, _INT_MAX, _NOW, f"{_ON} waits for slow subscribers", _PUBLISHERS),
+    Option(SocketOption.XPUB_MANUAL, 0, 0, _INT_MAX, _NOW, f"{_ON} leaves subscribing to SUBSCRIBE", _PUBLISHERS),
+    Option(SocketOption.XPUB_WELCOME_MSG, b"", 0, _INT_MAX, _NEXT, "a new subscriber's first message", _PUBLISHERS),
+    Option(SocketOption.ONLY_FIRST_SUBSCRIBE, 0, 0, _INT_MAX, _NOW, f"{_ON} looks at first parts only", _TOPICAL),
+    Option(SocketOption.INVERT_MATCHING, 0, 0, 1, _NOW, "1 delivers what does not match"),
+    Option(SocketOption.STREAM_NOTIFY, 1, 0, 1, _NEXT, "1 tells of connections that come and go", _STREAM),
 )
 # fmt: on
 
@@ -110,26 +143,47 @@ class Options:
 
     affinity: int
     backlog: int
+    bindtodevice: bytes
+    conflate: int
+    connect_routing_id: bytes
     connect_timeout: int
     handshake_ivl: int
+    heartbeat_ivl: int
+    heartbeat_timeout: int
+    heartbeat_ttl: int
     immediate: int
+    invert_matching: int
     ipv6: int
     linger: int
     maxmsgsize: int
+    only_first_subscribe: int
+    probe_router: int
     rcvbuf: int
     rcvhwm: int
     rcvtimeo: int
     reconnect_ivl: int
     reconnect_ivl_max: int
+    reconnect_stop: int
+    req_correlate: int
+    req_relaxed: int
+    router_handover: int
+    router_mandatory: int
     routing_id: bytes
     sndbuf: int
     sndhwm: int
     sndtimeo: int
+    stream_notify: int
     tcp_keepalive: int
     tcp_keepalive_cnt: int
     tcp_keepalive_idle: int
     tcp_keepalive_intvl: int
     tos: int
+    use_fd: int
+    xpub_manual: int
+    xpub_nodrop: int
+    xpub_verbose: int
+    xpub_verboser: int
+    xpub_welcome_msg: bytes
     linger_set: bool
 
     def __init__(self) -> None:
@@ -172,7 +226,7 @@ def set_option(options: Options, socket_type: int, option: int, value: int | byt
         set_option(options, socket_type, SocketOption.RCVHWM, value)
         return
     inverted = option == SocketOption.IPV4ONLY
-    row = TABLE.get(SocketOption.IPV6 if inverted else option)
+    row = _row(SocketOption.IPV6 if inverted else option, socket_type)
     call = f"set({_name(option)}, {value!r})"
     if row is None:
         if option in ANSWERED_BY_SOCKET:
@@ -183,11 +237,20 @@ def set_option(options: Options, socket_type: int, option: int, value: int | byt
         subject = "the length" if row.is_bytes else "the value"
         text = f"{call}: {subject} must be {row.low} to {row.high} ({row.meaning})"
         raise ZMQError(Errno.EINVAL, text)
+    if option == SocketOption.HEARTBEAT_TTL:
+        # On the wire it has tenths of a second.
+        measured -= measured % 100
     # A plain int also of a bool or an enum, so that reading it back gives no surprise.
     stored = value if isinstance(value, bytes) else measured
     setattr(options, row.attribute, 1 - measured if inverted else stored)
     if option == SocketOption.LINGER:
         options.linger_set = True
+
+
+def subscribes(options: Options, socket_type: int, option: int, value: int | bytes) -> bool:
+    """Return whether a socket has SUBSCRIBE and UNSUBSCRIBE now: SUB, and XPUB with XPUB_MANUAL. Raises TypeError."""
+    _check_type(option, value)
+    return socket_type == SocketType.SUB or (socket_type == SocketType.XPUB and bool(options.xpub_manual))
 
 
 def get_option(options: Options, socket_type: int, option: int) -> int | bytes:
@@ -205,11 +268,17 @@ def get_option(options: Options, socket_type: int, option: int) -> int | bytes:
         option = SocketOption.SNDHWM
     if option == SocketOption.IPV4ONLY:
         return 1 - options.ipv6
-    row = TABLE.get(option)
+    row = _row(option, socket_type)
     if row is None:
         raise _unsupported(f"get({_name(option)})", option, socket_type)
     value: int | bytes = getattr(options, row.attribute)
     return value
+
+
+def _row(option: int, socket_type: int) -> Option | None:
+    """Return the row of an option that sockets of this type have."""
+    row = TABLE.get(option)
+    return row if row is None or not row.types or socket_type in row.types else None
 
 
 def _member(option: int) -> SocketOption | None:

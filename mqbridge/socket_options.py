@@ -37,6 +37,11 @@ class SocketOptions:
             ENOTSOCK: the socket is closed.
         """
         driver = self._checked()
+        if option in (SocketOption.SUBSCRIBE, SocketOption.UNSUBSCRIBE) and options.subscribes(
+            driver.options, self.socket_type, option, value
+        ):
+            driver.subscribe(value, option == SocketOption.SUBSCRIBE)
+            return
         options.set_option(driver.options, self.socket_type, option, value)
 
     def get(self, option: int) -> Any:
@@ -59,7 +64,7 @@ class SocketOptions:
         if option == SocketOption.RCVMORE:
             return int(driver.more)
         if option == SocketOption.LAST_ENDPOINT:
-            return driver.last_endpoint.encode()
+            return driver.last_endpoint.encode("utf-8", "surrogateescape")
         if option in (SocketOption.MECHANISM, SocketOption.THREAD_SAFE):
             # NULL, and what libzmq says of the classic types. (Ours serialise threads all the same.)
             return 0
@@ -84,6 +89,14 @@ class SocketOptions:
     setsockopt_string = setsockopt_unicode = set_string
     getsockopt_string = getsockopt_unicode = get_string
 
+    def subscribe(self, topic: str | bytes) -> None:
+        """Receive messages that begin with `topic` (SUB); text is encoded as UTF-8."""
+        self.set(SocketOption.SUBSCRIBE, topic.encode() if isinstance(topic, str) else topic)
+
+    def unsubscribe(self, topic: str | bytes) -> None:
+        """Take one `subscribe` of this topic back."""
+        self.set(SocketOption.UNSUBSCRIBE, topic.encode() if isinstance(topic, str) else topic)
+
     def set_hwm(self, value: int) -> None:
         """Set both high-water marks, in messages; 0 is no limit."""
         self.set(SocketOption.HWM, value)
@@ -107,6 +120,9 @@ class SocketOptions:
             raise
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name.lower() in ("subscribe", "unsubscribe"):
+            getattr(self, name.lower())(value)
+            return
         if hasattr(type(self), name) or any(name in vars(kind).get("__annotations__", ()) for kind in type(self).mro()):
             object.__setattr__(self, name, value)
             return

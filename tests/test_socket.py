@@ -104,9 +104,7 @@ WITHOUT = {
     "leave",
     "monitor",
     "recv_into",
-    "subscribe",
     "underlying",
-    "unsubscribe",
 }
 
 

@@ -892,9 +892,10 @@ def test_what_is_scheduled_leaves_by_itself(flushed_wire: MakeWire, wait_for: Wa
         before = _sys.clock()
         put_and_schedule(wire, b"%02d" % number, b"hello")
         assert receive_exactly(wire.peer, 7) == b"%02dhello" % number
+        # The bytes are here before the flusher has noted that they are gone.
+        wait_for(lambda: not wire.stream.scheduled(), "the end of it")
         assert wire.stream.unwritten() == 0
         assert before < wire.stream.flushed() <= _sys.clock()
-        wait_for(lambda: not wire.stream.scheduled(), "the end of it")
     assert not is_readable(wire.wake.fd)
 
 

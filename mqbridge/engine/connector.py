@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from mqbridge import _sys
-from mqbridge.constants import Event
+from mqbridge.constants import Event, ReconnectStop
 from mqbridge.engine.driver import CALL
 from mqbridge.engine.link import Link
 from mqbridge.engine.listener import new_pipe
@@ -14,6 +14,7 @@ from mqbridge.engine.resolver import resolve
 from mqbridge.pipes.pipe import Pipe
 from mqbridge.transports import tcp
 from mqbridge.transports.endpoint import Endpoint
+from mqbridge.transports.streams import STREAMS
 
 _MILLISECOND = 1_000_000
 # A message in whose middle that many connections in a row broke is not sent again.
@@ -31,6 +32,8 @@ class Connector:
         "driver",
         "endpoint",
         "_where",
+        "_routing_id",
+        "_transport",
         "_link",
         "_pipe",
         "_unsent",
@@ -48,6 +51,7 @@ class Connector:
         self.driver = driver
         self.endpoint = str(where)
         self._where = where
+        self._transport: Any = STREAMS[where.transport]
         self._link: Link | None = None
         self._pipe: Pipe | None = None
         self._unsent: list[Any] = []
@@ -64,26 +68,30 @@ class Connector:
         self._closed = False
         # Disconnected, with something left to write.
         self._departing = False
-        if not driver.options.immediate:
+        # Who has the routing id that the user gives it can be sent to before it is there.
+        self._routing_id: bytes = driver.options.connect_routing_id
+        driver.options.connect_routing_id = b""
+        if not driver.options.immediate and (self._routing_id or not driver.pattern.renews):
             self._pipe = new_pipe(driver)
             self._pipe.endpoint = self.endpoint
+            self._pipe.routing_id = self._routing_id
             if not driver.attach(self._pipe):
                 self._pipe = None
-        self._begin()
 
     # ---- dialling
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Dial. The first attempt may fail, and stop everything, at once."""
         self._timer = None
         where = self._where
-        ipv6 = bool(self.driver.options.ipv6)
-        address = tcp.literal(where.host, where.port, ipv6)
+        address = self._transport.address_of(where, self.driver.options)
         if address is not None:
             self._addresses = [address]
             self._dial()
             return
         mailbox = self.driver.mailbox
         # Looked up again for each attempt: a name may have moved. The answer comes back as a letter.
+        ipv6 = bool(self.driver.options.ipv6)
         resolve(where.host, where.port, ipv6, lambda found: mailbox.post(CALL, lambda: self._resolved(found)))
 
     def _resolved(self, found: list[tcp.Address] | OSError) -> None:
@@ -98,7 +106,7 @@ class Connector:
     def _dial(self) -> None:
         driver = self.driver
         try:
-            handle, connected = tcp.dial(self._addresses.pop(0), self._where, driver.options)
+            handle, connected = self._transport.dial(self._addresses.pop(0), self._where, driver.options)
         except OSError as error:
             self._failed(error.errno)
             return
@@ -145,7 +153,7 @@ class Connector:
     def _connected(self, handle: Any) -> None:
         driver = self.driver
         try:
-            tcp.tune(handle, driver.options)
+            self._transport.tune(handle, driver.options)
         except OSError as error:
             handle.close()
             self._failed(error.errno)
@@ -175,13 +183,18 @@ class Connector:
         driver.emit(Event.CLOSED, self.endpoint, error or 0)
         if options.reconnect_ivl < 0:
             return
+        stop = options.reconnect_stop
+        refused = error == errno.ECONNREFUSED and stop & ReconnectStop.CONN_REFUSED
+        if refused or (self._departing and stop & ReconnectStop.AFTER_DISCONNECT):
+            self._stop()
+            return
         if self._pause == 0:
             self._pause = options.reconnect_ivl
         pause = self._pause + random.randrange(options.reconnect_ivl or 1)
         if options.reconnect_ivl_max > options.reconnect_ivl:
             self._pause = min(self._pause * 2, options.reconnect_ivl_max)
         driver.emit(Event.CONNECT_RETRIED, self.endpoint, pause)
-        self._timer = driver.timers.after(max(1, pause) * _MILLISECOND, self._begin)
+        self._timer = driver.timers.after(max(1, pause) * _MILLISECOND, self.begin)
 
     # ---- the link's owner
 
@@ -192,6 +205,7 @@ class Connector:
             return self._pipe
         pipe = new_pipe(self.driver)
         pipe.endpoint = self.endpoint
+        pipe.routing_id = self._routing_id or link.connection.peer_routing_id
         return pipe if self.driver.attach(pipe) else None
 
     def link_ended(self, link: Link, pipe: Pipe | None, unsent: list[Any]) -> None:
@@ -205,11 +219,27 @@ class Connector:
             self.driver.end(pipe)
         if self._closed:
             return
-        if self.busy() or not (self.driver.closing or self._departing):
+        refused = link.connection.error is not None and not link.connection.ready
+        if refused and self.driver.options.reconnect_stop & ReconnectStop.HANDSHAKE_FAILED:
+            self._stop()
+        elif self.busy() or not (self.driver.closing or self._departing):
             self._retry(0)
         elif self._departing:
             self.driver.departing.remove(self)
             self.close(False)
+
+    def _stop(self) -> None:
+        """RECONNECT_STOP: it is as if the endpoint had been disconnected, and what waited for it is dropped."""
+        driver = self.driver
+        self.close(False)
+        if self._departing:
+            driver.departing.remove(self)
+            return
+        made = driver.endpoints.get(self.endpoint, [])
+        if self in made:
+            made.remove(self)
+            if not made:
+                del driver.endpoints[self.endpoint]
 
     def _breaks_connections(self, message: Any) -> bool:
         """Return whether a message has broken too many: the peer refuses it (MAXMSGSIZE), and always will."""

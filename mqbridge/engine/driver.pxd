@@ -55,6 +55,8 @@ cdef class Driver(Wakeups):
 
     cdef _send_in_parts(self, bytes part, bint more, int timeout, view)
 
+    cdef _complete(self, message, int timeout, view)
+
     cdef _await_room(self, int timeout, view)
 
     cdef _send_slowly(self, message, int timeout, view)

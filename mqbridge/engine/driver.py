@@ -58,6 +58,8 @@ class Driver(Wakeups):
         self.engine = engine
         self.options = options
         self.pattern: Pattern = pattern
+        pattern.options = options
+        pattern.prepare(options)
         self.pollset.watch(self.mailbox.signaler.fd, _sys.READ, self)
         self.timers = Timers(self.pollset)
         self.pipes: set[Pipe] = set()
@@ -201,9 +203,9 @@ class Driver(Wakeups):
         try:
             if self._outgoing is not None:
                 message = (*self._outgoing, *((message,) if type(message) is bytes else message))  # type: ignore[misc]
-            if self.pattern.send(message) is None:
+                self._complete(message, timeout, view)
+            elif self.pattern.send(message) is None:
                 self._send_slowly(message, timeout, view)
-            self._outgoing = None
             self._look_sometimes()
         finally:
             self.leave()
@@ -212,6 +214,7 @@ class Driver(Wakeups):
         if self._outgoing is None:
             # The first part finds out what the whole message would meet.
             self.pattern.check_send()
+            self.pattern.check_first(part)
             if not self.pattern.ready_out():
                 self._await_room(timeout, view)
             self._outgoing = [part]
@@ -219,9 +222,18 @@ class Driver(Wakeups):
         if more:
             self._outgoing.append(part)
             return
-        message = (*self._outgoing, part)
-        if self.pattern.send(message) is None:
-            self._send_slowly(message, timeout, view)
+        self._complete((*self._outgoing, part), timeout, view)
+
+    def _complete(self, message: object, timeout: int, view: Any) -> None:
+        """Send a message that was begun in parts. After Again its last part can be sent once more."""
+        try:
+            if self.pattern.send(message) is None:
+                self._send_slowly(message, timeout, view)
+        except Again:
+            raise
+        except ZMQError:
+            self._outgoing = None
+            raise
         self._outgoing = None
 
     def _await_room(self, timeout: int, view: Any) -> None:
@@ -232,7 +244,11 @@ class Driver(Wakeups):
     def _send_slowly(self, message: object, timeout: int, view: Any) -> None:
         until = self._until(timeout, self.options.sndtimeo)
         while self.pattern.send(message) is None:
-            if self._wait_or_raise(False, until, view, "send") and self.pattern.send(message) is not None:
+            expired = self._wait_or_raise(False, until, view, "send")
+            if expired:
+                # Room for some message is not room for this one: it may be for one certain peer.
+                if self.pattern.send(message) is None:
+                    self._raise_again("send", until)
                 return
 
     # ---- receiving
@@ -291,6 +307,15 @@ class Driver(Wakeups):
                 return message
             if expired:
                 self._raise_again("recv", until)
+
+    def subscribe(self, topic: bytes, add: bool) -> None:
+        """Ask for a topic, or no longer."""
+        self.enter()
+        try:
+            self.pattern.subscribe(topic, add)
+            self.flush()
+        finally:
+            self.leave()
 
     # ---- waiting
 

@@ -6,12 +6,13 @@ For inproc there is no listener: the name stands in the context's registry, and 
 import errno
 from typing import Any
 
+from mqbridge import _sys
 from mqbridge.engine.connector import Connector
 from mqbridge.engine.listener import Listener
 from mqbridge.errors import ZMQError
 from mqbridge.pipes.pipe import ATTACHED, WRITABLE, Pipe, crossing_pair
-from mqbridge.transports import tcp
 from mqbridge.transports.endpoint import Endpoint, parse
+from mqbridge.transports.streams import STREAMS
 
 
 class BoundName:
@@ -54,10 +55,17 @@ class Connection:
         self.mine.inbound.set_limit(_sum(self.driver.options.rcvhwm, owner.options.sndhwm))
         outlet: Any = self.mine.outlet
         outlet.mailbox = owner.mailbox
+        self.theirs.routing_id = self.driver.options.routing_id
         owner.mailbox.post(ATTACHED, self.theirs)
+        if self.mine.routing_id == b"" and self.driver.pattern.renews:
+            self.mine.routing_id = owner.options.routing_id
+            self.driver.mailbox.post(ATTACHED, self.mine)
         if self.mine.outbound.writer_sleeps:
             self.mine.outbound.writer_sleeps = False
             self.driver.mailbox.post(WRITABLE, self.mine)
+
+    def begin(self) -> None:
+        """It has begun already: only names are needed for it."""
 
     def busy(self) -> bool:
         """What crossed is the peer's already."""
@@ -86,17 +94,19 @@ def bind(driver: Any, text: str | bytes) -> str:
     where = parse(text, "bind")
     if where.transport == "inproc":
         return _bind_inproc(driver, where)
+    transport: Any = STREAMS[where.transport]
     try:
         # Before the lock is taken: a host name may have to be looked up.
-        addresses = tcp.local_addresses(where.host, where.port, bool(driver.options.ipv6))
+        addresses = transport.bind_addresses(where, driver.options)
     except OSError as error:
         advice = "name an interface, an address of this machine, or *"
         raise ZMQError(errno.ENODEV, f'bind("{where}"): there is no {where.host} here ({error}); {advice}') from None
     driver.enter()
     try:
         handle = _listen(driver, where, addresses)
-        endpoint = tcp.bound_text(handle)
-        driver.endpoints.setdefault(endpoint, []).append(Listener(driver, handle, endpoint))
+        endpoint: str = transport.bound_text(handle)
+        listener = Listener(driver, handle, endpoint, transport, driver.options.use_fd >= 0)
+        driver.endpoints.setdefault(endpoint, []).append(listener)
         driver.last_endpoint = endpoint
     finally:
         driver.leave()
@@ -104,14 +114,23 @@ def bind(driver: Any, text: str | bytes) -> str:
     return endpoint
 
 
-def _listen(driver: Any, where: Endpoint, addresses: list[tcp.Address]) -> Any:
+def _listen(driver: Any, where: Endpoint, addresses: list[Any]) -> Any:
     failure: Any = None
     for address in addresses:
         try:
-            return tcp.listen(address, driver.options)
+            if driver.options.use_fd >= 0:
+                return _adopt(driver.options.use_fd)
+            return STREAMS[where.transport].listen(address, driver.options)
         except OSError as error:
             failure = error
     raise ZMQError(failure.errno, f'bind("{where}"): {failure.strerror}')
+
+
+def _adopt(fd: int) -> Any:
+    """Return a socket that listens already (USE_FD), from now on ours. Raises OSError."""
+    handle = _sys.socket(fileno=fd)
+    handle.setblocking(False)
+    return handle
 
 
 def _bind_inproc(driver: Any, where: Endpoint) -> str:
@@ -146,6 +165,7 @@ def connect(driver: Any, text: str | bytes) -> str:
             made = Connector(driver, where)
         driver.endpoints.setdefault(endpoint, []).append(made)
         driver.last_endpoint = endpoint
+        made.begin()
     finally:
         driver.leave()
     driver.engine.look_after(driver)
@@ -155,8 +175,13 @@ def connect(driver: Any, text: str | bytes) -> str:
 def _connect_inproc(driver: Any, where: Endpoint) -> Connection:
     names = driver.engine.names
     options = driver.options
-    mine, theirs = crossing_pair(driver.mailbox, None, options.rcvhwm, options.sndhwm)
+    conflate = bool(options.conflate) and driver.pattern.conflates
+    # Subscriptions are no messages: none of them is dropped.
+    latest = (conflate and driver.pattern.name != "PUB", conflate and driver.pattern.name != "SUB")
+    mine, theirs = crossing_pair(driver.mailbox, None, options.rcvhwm, options.sndhwm, latest)
     mine.endpoint = theirs.endpoint = str(where)
+    mine.routing_id = options.connect_routing_id
+    options.connect_routing_id = b""
     connection = Connection(driver, where.address, mine, theirs)
     with names.lock:
         owner = names.bound.get(where.address)
@@ -164,7 +189,8 @@ def _connect_inproc(driver: Any, where: Endpoint) -> Connection:
             names.wait(where.address, connection)
         else:
             connection.join(owner)
-    driver.attach(mine)
+    if mine.routing_id or not driver.pattern.renews:
+        driver.attach(mine)
     return connection
 
 

@@ -30,6 +30,7 @@ cdef class Link(Outlet):
     cdef public Pipe pipe
     cdef public object endpoint
     cdef public bint cut
+    cdef public object heartbeat
     cdef Encoder _encoder
     cdef list _resend
     cdef list _inflight
@@ -43,6 +44,7 @@ cdef class Link(Outlet):
     cdef bint _leaving
     cdef object _deadline
     cdef bint _established
+    cdef bint _raw
 
     @cython.locals(stream=Stream)
     cpdef bint take_over(self, Pipe pipe, message) except -1

@@ -13,9 +13,13 @@ from typing import Any
 
 from mqbridge import _sys
 from mqbridge.constants import Event
+from mqbridge.engine.heartbeat import Heartbeat
 from mqbridge.pipes.pipe import Outlet, Pipe
+from mqbridge.zmtp.commands import Subscription
 from mqbridge.zmtp.connection import Connection
+from mqbridge.zmtp.errors import ProtocolError
 from mqbridge.zmtp.frames import Encoder, encoded_size, header
+from mqbridge.zmtp.raw import RawConnection, RawEncoder
 
 # A socket that has not sent for this long is idle: its next message is written at once.
 _IDLE = 50_000
@@ -47,6 +51,7 @@ class Link(Outlet):
         "pipe",
         "endpoint",
         "cut",
+        "heartbeat",
         "_encoder",
         "_resend",
         "_inflight",
@@ -60,6 +65,7 @@ class Link(Outlet):
         "_leaving",
         "_deadline",
         "_established",
+        "_raw",
     )
 
     def __init__(self, driver: Any, owner: Any, fd: int, endpoint: str, unsent: list[Any]) -> None:
@@ -67,18 +73,18 @@ class Link(Outlet):
         self.driver = driver
         self.owner = owner
         self.endpoint = endpoint
+        # Bytes as they are, without frames (STREAM).
+        self._raw: bool = driver.pattern.raw
         self.stream = _sys.Stream(fd, driver.mailbox.signaler.fd)
-        self.connection = Connection(
-            driver.pattern.name,
-            as_server=False,
-            mechanism="NULL",
-            routing_id=options.routing_id,
-            max_message_size=options.maxmsgsize,
-        )
+        self.connection: Connection
+        self._encoder: Encoder
+        if driver.pattern.raw:
+            self.connection, self._encoder = RawConnection(driver.pattern.name), RawEncoder()
+        else:
+            self.connection, self._encoder = self._speak(options), Encoder()
         self.pipe: Pipe | None = None
         # Whether the first of `unsent` was written in part.
         self.cut = False
-        self._encoder = Encoder()
         # Messages of an earlier connection that were not written, to be sent before the pipe's.
         self._resend = unsent
         # What is in the out-buffer, oldest first: messages, and commands as bytearray.
@@ -97,12 +103,24 @@ class Link(Outlet):
         # The socket is closed, and this link only writes what is left.
         self._leaving = False
         self._established = False
+        self.heartbeat: Heartbeat | None = None
         driver.links.add(self)
         driver.pollset.watch(fd, _sys.READ, self)
         self._deadline = None
         if options.handshake_ivl > 0:
             self._deadline = driver.timers.after(options.handshake_ivl * 1_000_000, self._handshake_expired)
         self._send_commands()
+        if self.connection.ready:
+            self._establish()
+
+    def _speak(self, options: Any) -> Connection:
+        return Connection(
+            self.driver.pattern.name,
+            as_server=False,
+            mechanism="NULL",
+            routing_id=options.routing_id,
+            max_message_size=options.maxmsgsize,
+        )
 
     # ---- outwards
 
@@ -111,7 +129,13 @@ class Link(Outlet):
         stream = self.stream
         if self._blocked or not self._dirty or type(message) is not bytes or not stream.scheduled():
             return False
-        if len(message) >= _SHORT or self._message is not None or not pipe.outbound.empty() or stream.holds():
+        if (
+            len(message) >= _SHORT
+            or self._raw
+            or self._message is not None
+            or not pipe.outbound.empty()
+            or stream.holds()
+        ):
             return False
         pipe.outbound.pass_by()
         self._inflight.append(message)
@@ -173,6 +197,13 @@ class Link(Outlet):
                     message = outbound.take()
                 if message is None:
                     return
+                if type(message) is Subscription:
+                    # It goes for good: the next connection is told anew.
+                    frame = self.connection.frame_of(message)
+                    self._inflight.append(bytearray(frame))
+                    stream.put(b"", frame)
+                    outbound.release(1)
+                    continue
                 self._inflight.append(message)
             part = self._encoder.put(stream, message, part)
             if part >= 0:
@@ -247,13 +278,13 @@ class Link(Outlet):
         if self._message is not None:
             rest.append(inflight.pop())
             for part in self._message[: self._part]:
-                unwritten -= encoded_size(part)
+                unwritten -= self._size(part)
         while inflight and unwritten > 0:
             entry = inflight.pop()
             if type(entry) is bytearray:
                 unwritten -= len(entry)
             else:
-                unwritten -= encoded_size(entry)
+                unwritten -= self._size(entry)
                 rest.append(entry)
         # What has left whole counts no more.
         if self.pipe is not None:
@@ -263,6 +294,9 @@ class Link(Outlet):
         self.cut = unwritten < 0
         rest.reverse()
         return rest + self._resend
+
+    def _size(self, message: Any) -> int:
+        return len(message) if self._raw else encoded_size(message)
 
     # ---- inwards
 
@@ -302,6 +336,8 @@ class Link(Outlet):
                 count = self.stream.recv_growing(large)
                 if count == 0:
                     return _END
+                if count > 0 and self.heartbeat is not None:
+                    self.heartbeat.heard()
                 return _FULL if count >= _IN_PLACE else _DRY
             data = self.stream.recv(_CHUNK)
         except OSError:
@@ -311,6 +347,8 @@ class Link(Outlet):
         size = len(data)
         if size == 0:
             return _END
+        if self.heartbeat is not None:
+            self.heartbeat.heard()
         if not self._leaving or not self._established:
             connection.receive_data(data)
         return _FULL if size == _CHUNK else _DRY
@@ -367,6 +405,9 @@ class Link(Outlet):
                 self.driver.pattern.readable(pipe)
                 self.driver.changed = True
             self._send_commands()
+            if connection.ttl:
+                self._beat().allow(connection.ttl)
+                connection.ttl = 0
         if connection.decoder.pending or room <= 0:
             self._paused = True
             inbound.writer_sleeps = True
@@ -382,6 +423,8 @@ class Link(Outlet):
         driver.timers.cancel(self._deadline)
         self._deadline = None
         self._inflight.clear()
+        if driver.options.heartbeat_ivl > 0 and not self._raw:
+            self._beat().start(driver.options)
         driver.emit(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0)
         pipe = self.owner.pipe_for(self)
         if pipe is None:
@@ -398,6 +441,27 @@ class Link(Outlet):
             driver.pattern.writable(pipe)
         driver.changed = True
 
+    def _beat(self) -> "Heartbeat":
+        if self.heartbeat is None:
+            self.heartbeat = Heartbeat(self)
+        return self.heartbeat
+
+    def ping(self, ttl: int) -> None:
+        """Send a PING, which tells the peer how long to wait for us, in tenths of a second; 0: its own affair."""
+        # Behind what the peer does not take it would only be one more.
+        if not self._blocked:
+            self.connection.ping(ttl, b"")
+            self._send_commands()
+
+    def silent(self) -> None:
+        """The peer has been silent for too long."""
+        if self._paused and self.heartbeat is not None:
+            # It may well have answered: it is we who do not read.
+            self.heartbeat.heard()
+            return
+        self.connection.error = ProtocolError("traffic", "the peer has not answered a PING in time")
+        self.end()
+
     def _handshake_expired(self) -> None:
         self._deadline = None
         self.driver.emit(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, "the handshake took too long")
@@ -411,6 +475,8 @@ class Link(Outlet):
         driver.links.discard(self)
         driver.timers.cancel(self._deadline)
         self._deadline = None
+        if self.heartbeat is not None:
+            self.heartbeat.stop()
         connection = self.connection
         if connection.error is not None:
             event = Event.DISCONNECTED if self._established else Event.HANDSHAKE_FAILED_PROTOCOL

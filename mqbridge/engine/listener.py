@@ -6,7 +6,7 @@ from typing import Any
 from mqbridge import _sys
 from mqbridge.constants import Event
 from mqbridge.engine.link import Link
-from mqbridge.pipes.fifo import Fifo
+from mqbridge.pipes.fifo import Fifo, Latest
 from mqbridge.pipes.pipe import Pipe
 from mqbridge.transports import tcp
 
@@ -18,18 +18,24 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def new_pipe(driver: Any) -> Pipe:
-    """Return a pipe with the socket's high-water marks."""
-    return Pipe(Fifo(driver.options.rcvhwm), Fifo(driver.options.sndhwm))
+    """Return a pipe with the socket's high-water marks, or one that keeps only the last message of each direction."""
+    options = driver.options
+    if options.conflate and driver.pattern.conflates:
+        return Pipe(Latest(), Latest())
+    return Pipe(Fifo(options.rcvhwm), Fifo(options.sndhwm))
 
 
 class Listener:
     """Listens for a driver. All methods are called under the driver's lock."""
 
-    __slots__ = ("driver", "endpoint", "_handle", "_fd", "_pause")
+    __slots__ = ("driver", "endpoint", "_transport", "_adopted", "_handle", "_fd", "_pause")
 
-    def __init__(self, driver: Any, handle: Any, endpoint: str) -> None:
+    def __init__(self, driver: Any, handle: Any, endpoint: str, transport: Any, adopted: bool = False) -> None:
         self.driver = driver
         self.endpoint = endpoint
+        self._transport = transport
+        # Whether somebody else has bound it (USE_FD), so that its name is not ours to remove.
+        self._adopted = adopted
         self._handle = handle
         self._fd: int = handle.fileno()
         self._pause: Any = None
@@ -42,7 +48,7 @@ class Listener:
         driver = self.driver
         for _ in range(_AT_ONCE):
             try:
-                fd = tcp.accept(self._handle)
+                fd = self._transport.accept(self._handle)
             except OSError as error:
                 driver.emit(Event.ACCEPT_FAILED, self.endpoint, error.errno)
                 if error.errno in _EXHAUSTED:
@@ -59,7 +65,7 @@ class Listener:
         driver = self.driver
         handle = _sys.socket(fileno=fd)
         try:
-            tcp.tune(handle, driver.options)
+            self._transport.tune(handle, driver.options)
         except OSError as error:
             # The peer is gone already.
             driver.emit(Event.ACCEPT_FAILED, self.endpoint, error.errno)
@@ -76,6 +82,7 @@ class Listener:
         """Return a pipe for a peer that has shaken hands, or None if the socket takes no more peers."""
         pipe = new_pipe(self.driver)
         pipe.endpoint = self.endpoint
+        pipe.routing_id = link.connection.peer_routing_id
         return pipe if self.driver.attach(pipe) else None
 
     def link_ended(self, link: Link, pipe: Pipe | None, unsent: list[Any]) -> None:
@@ -101,6 +108,9 @@ class Listener:
         if not forked:
             driver.timers.cancel(self._pause)
             driver.pollset.unwatch(fd)
+            # The name goes first: once nobody listens there, another process may take it.
+            if not self._adopted:
+                self._transport.close_listener(self._handle)
             # A copy of the descriptor in a forked child must not go on taking connections.
             tcp.shut_down(self._handle)
         self._handle.close()

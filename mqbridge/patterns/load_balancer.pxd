@@ -10,5 +10,7 @@ cdef class LoadBalancer(Rota):
     @cython.locals(pipe=Pipe)
     cpdef object send(self, message)
 
+    cpdef bint send_to(self, Pipe pipe, message) except -1
+
     @cython.locals(pipe=Pipe)
     cpdef bint ready(self) except -1

@@ -26,6 +26,15 @@ class LoadBalancer(Rota):
             self.retire(pipe)
         return None
 
+    def send_to(self, pipe: Pipe, message: object) -> bool:
+        """Give a message to one of the pipes; False if it has no room, as far as is known."""
+        if self.places.get(pipe, self.active) >= self.active:
+            return False
+        if pipe.write(message):
+            return True
+        self.retire(pipe)
+        return False
+
     def ready(self) -> bool:
         """Return whether `send` would find a pipe."""
         while self.active > 0:

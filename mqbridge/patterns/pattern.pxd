@@ -4,6 +4,7 @@ from mqbridge.pipes.pipe cimport Pipe
 cdef class Pattern:
     cdef public bint lock_step
     cdef public Pipe last
+    cdef public object options
 
     cpdef bint attach(self, Pipe pipe) except -1
 
@@ -20,6 +21,10 @@ cdef class Pattern:
     cpdef object receive(self)
 
     cpdef check_send(self)
+
+    cpdef check_first(self, bytes part)
+
+    cpdef probe(self, Pipe pipe)
 
     cpdef bint ready_in(self) except -1
 

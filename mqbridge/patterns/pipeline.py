@@ -12,6 +12,7 @@ class Push(Pattern):
     __slots__ = ("_out",)
 
     name = "PUSH"
+    conflates = True
 
     def __init__(self) -> None:
         Pattern.__init__(self)
@@ -56,6 +57,7 @@ class Pull(Pattern):
     __slots__ = ("_in",)
 
     name = "PULL"
+    conflates = True
 
     def __init__(self) -> None:
         Pattern.__init__(self)

@@ -12,6 +12,8 @@ cdef class Req(Pattern):
     cdef Pipe _asked
     cdef bint _expecting
     cdef object _reply
+    cdef tuple _envelope
+    cdef object _request_id
 
     cpdef bint attach(self, Pipe pipe) except -1
 

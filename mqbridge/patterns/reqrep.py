@@ -4,9 +4,11 @@ On the wire a request is an empty delimiter and the body; routers on the way put
 what is not of that form, so being readable means that a recv will return a body.
 """
 
+import secrets
+
 from mqbridge.patterns.fair_queue import FairQueue
 from mqbridge.patterns.load_balancer import LoadBalancer
-from mqbridge.patterns.pattern import Pattern
+from mqbridge.patterns.pattern import NOWHERE, Pattern
 from mqbridge.pipes.pipe import Pipe
 
 
@@ -35,7 +37,7 @@ _DELIMITER = (b"",)
 class Req(Pattern):
     """Sends a request, then receives its reply."""
 
-    __slots__ = ("_in", "_out", "_asked", "_expecting", "_reply")
+    __slots__ = ("_in", "_out", "_asked", "_expecting", "_reply", "_envelope", "_request_id")
 
     name = "REQ"
 
@@ -49,8 +51,12 @@ class Req(Pattern):
         self._expecting = False
         # The reply's body when it was looked at before it was asked for.
         self._reply: object = None
+        # What goes before the request, and comes back before its reply.
+        self._envelope: tuple[bytes, ...] = _DELIMITER
+        self._request_id = secrets.randbits(32)
 
     def attach(self, pipe: Pipe) -> bool:
+        self.probe(pipe)
         self._in.attach(pipe)
         self._out.attach(pipe)
         return True
@@ -75,14 +81,24 @@ class Req(Pattern):
     def send(self, message: object) -> Pipe | None:
         if self._expecting:
             self.check_send()
+        if not self._out.ready():
+            return None
         # What came unasked, or late, is not the reply to what is asked now.
         while self._in.receive() is not None:
             pass
-        pipe = self._out.send(with_envelope(_DELIMITER, message))
+        envelope = self._next_envelope() if self.options.req_correlate else _DELIMITER
+        pipe = self._out.send(with_envelope(envelope, message))
         if pipe is not None:
+            self._envelope = envelope
+            self._reply = None
             self._asked = pipe
             self._expecting = True
         return pipe
+
+    def _next_envelope(self) -> tuple[bytes, ...]:
+        """Return the delimiter with a number before it, by which a late reply is known."""
+        self._request_id = (self._request_id + 1) & 0xFFFFFFFF
+        return (self._request_id.to_bytes(4, "big"), b"")
 
     def receive(self) -> object:
         if not self._expecting:
@@ -104,20 +120,20 @@ class Req(Pattern):
             if self._in.last is not self._asked:
                 continue
             split = split_envelope(message)
-            if split is not None and len(split[0]) == 1:
+            if split is not None and split[0] == self._envelope:
                 self.last = self._asked
                 self._reply = split[1]
                 return True
 
     def check_send(self) -> None:
-        if self._expecting:
+        if self._expecting and not self.options.req_relaxed:
             self.out_of_turn("send", "receive the reply first")
 
     def ready_in(self) -> bool:
         return self._expecting and (self._reply is not None or self._fetch())
 
     def ready_out(self) -> bool:
-        return not self._expecting and self._out.ready()
+        return (not self._expecting or bool(self.options.req_relaxed)) and self._out.ready()
 
 
 class Rep(Pattern):
@@ -167,11 +183,10 @@ class Rep(Pattern):
         pipe = self._asker
         self._replying = False
         self._asker = None
-        if pipe is not None and pipe in self._pipes:
-            # A peer that is gone, or that asks on and never reads its replies, gets none; libzmq drops it too.
-            pipe.write(with_envelope(self._envelope, message))
-        else:
-            pipe = self.last
+        if pipe is None or pipe not in self._pipes:
+            return NOWHERE
+        # A peer that asks on and never reads its replies gets none; libzmq drops it too.
+        pipe.write(with_envelope(self._envelope, message))
         return pipe
 
     def receive(self) -> object:

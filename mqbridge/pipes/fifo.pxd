@@ -39,3 +39,23 @@ cdef class Fifo:
     cpdef bint full(self) except -1
 
     cpdef bint low(self) except -1
+
+
+cdef class Latest(Fifo):
+    cdef object _last
+
+    cpdef push(self, message)
+
+    cpdef pass_by(self)
+
+    cpdef object pop(self)
+
+    cpdef object take(self)
+
+    cpdef release(self, Py_ssize_t count)
+
+    cpdef bint empty(self) except -1
+
+    cpdef Py_ssize_t length(self) except -1
+
+    cpdef Py_ssize_t waiting(self) except -1

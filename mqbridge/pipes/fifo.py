@@ -8,6 +8,8 @@ Limits and wake-ups are decided by those who use the queue (`pipe.py`); here is 
 `low_water`, and the two flags by which a side says that it sleeps and must be told.
 """
 
+from collections import deque
+
 _CHUNK = 64
 
 
@@ -114,3 +116,41 @@ class Fifo:
     def low(self) -> bool:
         """Return whether a writer that waits for room may go on."""
         return self.limit == 0 or self._pushed - self._released <= self.low_water
+
+
+class Latest(Fifo):
+    """A queue that keeps only the last message (CONFLATE): never full, and at most one message long."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        Fifo.__init__(self, 0)
+        # Both sides' steps on it are atomic.
+        self._last: deque[object] = deque(maxlen=1)
+
+    def push(self, message: object) -> None:
+        self._last.append(message)
+
+    def pass_by(self) -> None:
+        pass
+
+    def pop(self) -> object:
+        return self.take()
+
+    def take(self) -> object:
+        try:
+            return self._last.popleft()
+        except IndexError:
+            return None
+
+    def release(self, count: int) -> None:
+        pass
+
+    def empty(self) -> bool:
+        return not self._last
+
+    def length(self) -> int:
+        return len(self._last)
+
+    def waiting(self) -> int:
+        return len(self._last)

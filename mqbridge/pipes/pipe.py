@@ -4,7 +4,7 @@ What is at the other end is the pipe's `outlet`: a link that speaks to a peer ov
 or, for inproc, the `Crossing` to the other socket's pipe. Patterns write and read pipes and know no more.
 """
 
-from mqbridge.pipes.fifo import Fifo
+from mqbridge.pipes.fifo import Fifo, Latest
 from mqbridge.pipes.signaler import Mailbox
 
 # What a letter between two sockets says; its subject is the receiver's own pipe.
@@ -149,12 +149,20 @@ class Crossing(Outlet):
             mailbox.post(ENDED, self.theirs)
 
 
-def crossing_pair(mine: Mailbox, theirs: Mailbox | None, towards_me: int, towards_them: int) -> tuple[Pipe, Pipe]:
+def crossing_pair(
+    mine: Mailbox,
+    theirs: Mailbox | None,
+    towards_me: int,
+    towards_them: int,
+    latest: tuple[bool, bool] = (False, False),
+) -> tuple[Pipe, Pipe]:
     """Return the two pipes of an inproc connection, with the high-water marks of the two directions in messages.
 
+    `latest` says for the two directions whether only the last message is kept.
     `theirs` is None while nobody has bound the name; the other side's mailbox is put into `mine.outlet` then.
     """
-    inward, outward = Fifo(towards_me), Fifo(towards_them)
+    inward = Latest() if latest[0] else Fifo(towards_me)
+    outward = Latest() if latest[1] else Fifo(towards_them)
     # Neither reader has looked yet: whoever writes first says so.
     inward.reader_sleeps = outward.reader_sleeps = True
     here, there = Pipe(inward, outward), Pipe(outward, inward)

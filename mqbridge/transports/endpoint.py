@@ -1,6 +1,6 @@
 """Endpoints: what the text given to `bind` and `connect` means. Names are not resolved here.
 
-The syntax is that of the libzmq manual, zmq_tcp and zmq_inproc. It is stricter than libzmq, which takes a
+The syntax is that of the libzmq manual, zmq_tcp, zmq_ipc and zmq_inproc. It is stricter than libzmq, which takes a
 port such as `5a` for 5, and a connect without a host for a peer that never comes.
 """
 
@@ -15,8 +15,9 @@ from ..errors import ZMQError
 
 Verb = Literal["bind", "unbind", "connect", "disconnect"]
 
-TRANSPORTS = ("tcp", "inproc")
+TRANSPORTS = ("tcp", "ipc", "inproc")
 INPROC_NAME_MAX = 256
+IPC_NAME_MAX = 107
 
 # Host names, interface names and IPv4 addresses; or an IPv6 address, which has at least two colons.
 # Both may have a zone (RFC 4007).
@@ -78,6 +79,8 @@ def parse(text: str | bytes, verb: Verb = "connect") -> Endpoint:
         transport, address = _split(text)
         if transport == "tcp":
             return _tcp(address, binding=verb in ("bind", "unbind"))
+        if transport == "ipc":
+            return _ipc(address, binding=verb in ("bind", "unbind"))
         if transport == "inproc":
             return _inproc(address)
     except _Malformed as malformed:
@@ -102,6 +105,17 @@ def _split(text: str) -> tuple[str, str]:
     if not separator or not transport or not address:
         raise _Malformed("an endpoint is transport://address, e.g. tcp://127.0.0.1:5555 or inproc://name")
     return transport, address
+
+
+def _ipc(name: str, binding: bool) -> Endpoint:
+    size = len(name.encode("utf-8", "surrogateescape"))
+    if size > IPC_NAME_MAX:
+        raise _Malformed(f"an ipc name has {IPC_NAME_MAX} bytes at most, this one has {size}")
+    if "\0" in name or name == "@":
+        raise _Malformed("an ipc name is a file's name, or @ and an abstract name")
+    if name == "*" and not binding:
+        raise _Malformed("* is for bind; to connect name the file, see LAST_ENDPOINT")
+    return Endpoint("ipc", name)
 
 
 def _inproc(name: str) -> Endpoint:

@@ -12,8 +12,9 @@ from mqbridge._sys import socket
 from mqbridge.options import Options
 from mqbridge.transports.endpoint import Endpoint, tcp_text
 
+_SO_BINDTODEVICE = 25  # `_socket` names it only where it exists
 # (address family, address) as `_socket` has it.
-Address = tuple[int, tuple[Any, ...]]
+Address = tuple[int, Any]
 
 
 def literal(host: str, port: int, ipv6: bool) -> Address | None:
@@ -33,6 +34,16 @@ def resolve(host: str, port: int, ipv6: bool) -> list[Address]:
     family = _socket.AF_UNSPEC if ipv6 else _socket.AF_INET
     found = _socket.getaddrinfo(host, port, family, _socket.SOCK_STREAM)
     return [(entry[0], entry[4]) for entry in found]
+
+
+def address_of(where: Endpoint, options: Options) -> Address | None:
+    """Return the address of an endpoint to connect to, or None if its host is a name."""
+    return literal(where.host, where.port, bool(options.ipv6))
+
+
+def bind_addresses(where: Endpoint, options: Options) -> list[Address]:
+    """Return the addresses of an endpoint to bind, to be tried in this order. Raises OSError."""
+    return local_addresses(where.host, where.port, bool(options.ipv6))
 
 
 def local_addresses(host: str, port: int, ipv6: bool) -> list[Address]:
@@ -71,7 +82,7 @@ def listen(address: Address, options: Options) -> Any:
         if family == _socket.AF_INET6:
             # `*` with IPV6 set means both families, as in libzmq.
             handle.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 0)
-        _set_buffers(handle, options)
+        _set_up(handle, options)
         handle.bind(where)
         handle.listen(options.backlog)
     except BaseException:
@@ -102,7 +113,7 @@ def dial(address: Address, endpoint: Endpoint, options: Options) -> tuple[Any, b
     try:
         os.set_inheritable(handle.fileno(), False)
         handle.setblocking(False)
-        _set_buffers(handle, options)
+        _set_up(handle, options)
         if endpoint.source_host:
             handle.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
             handle.bind(_source(endpoint, family))
@@ -113,6 +124,10 @@ def dial(address: Address, endpoint: Endpoint, options: Options) -> tuple[Any, b
         handle.close()
         raise
     return handle, outcome == 0
+
+
+def close_listener(handle: Any) -> None:
+    """There is nothing left to remove of a listening socket."""
 
 
 def _source(endpoint: Endpoint, family: int) -> tuple[Any, ...]:
@@ -162,7 +177,15 @@ def tune(handle: Any, options: Options) -> None:
         handle.setsockopt(_socket.IPPROTO_IP, _socket.IP_TOS, options.tos)
 
 
-def _set_buffers(handle: Any, options: Options) -> None:
+def _set_up(handle: Any, options: Options) -> None:
+    """Set the kernel's buffers and the interface of a new socket. Raises OSError."""
+    if options.bindtodevice:
+        handle.setsockopt(_socket.SOL_SOCKET, _SO_BINDTODEVICE, options.bindtodevice)
+    set_buffers(handle, options)
+
+
+def set_buffers(handle: Any, options: Options) -> None:
+    """Set the kernel's buffers of a new socket."""
     # Before connect and listen: the window scale is agreed on in the first packets.
     if options.sndbuf > 0:
         handle.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, options.sndbuf)

@@ -15,6 +15,7 @@ cdef class Connection:
     cdef public tuple peer_version
     cdef public Decoder decoder
     cdef public Py_ssize_t pongs
+    cdef public Py_ssize_t ttl
     cdef str _phase
     cdef bint _as_server
     cdef str _mechanism_name

@@ -10,7 +10,7 @@ from typing import Any
 from mqbridge.zmtp import commands, greeting, metadata
 from mqbridge.zmtp.commands import Subscription
 from mqbridge.zmtp.errors import ProtocolError
-from mqbridge.zmtp.frames import CommandFrame, Decoder, encode_command
+from mqbridge.zmtp.frames import CommandFrame, Decoder, encode, encode_command
 from mqbridge.zmtp.mechanisms import MECHANISMS
 
 # The most a handshake command may have; memory is given only for what has arrived.
@@ -32,6 +32,7 @@ PEERS = {
     "PUSH": ("PULL",),
     "PULL": ("PUSH",),
     "PAIR": ("PAIR",),
+    "STREAM": (),
 }
 _WITH_IDENTITY = ("REQ", "DEALER", "ROUTER")
 _PUBLISHERS = ("PUB", "XPUB")
@@ -97,6 +98,7 @@ class Connection:
         "peer_version",
         "decoder",
         "pongs",
+        "ttl",
         "_phase",
         "_as_server",
         "_mechanism_name",
@@ -132,6 +134,8 @@ class Connection:
         self.decoder = Decoder(_HANDSHAKE_LIMIT)
         # PONGs received.
         self.pongs = 0
+        # How long the peer's last PING allows it to be silent, in tenths of a second; 0 for ever.
+        self.ttl = 0
         self._as_server = as_server
         self._mechanism_name = mechanism
         self._mechanism = MECHANISMS[mechanism](own)
@@ -175,6 +179,12 @@ class Connection:
         if decoder.error is not None and self.error is None:
             self._fail(ProtocolError(self._phase, decoder.error))
         return found
+
+    def frame_of(self, subscription: Subscription) -> bytes:
+        """Return a subscription as a frame: a command since ZMTP 3.1, a message to older peers."""
+        if self.peer_version >= (3, 1):
+            return encode_command(commands.make(b"SUBSCRIBE" if subscription.add else b"CANCEL", subscription.topic))
+        return encode((b"\x01" if subscription.add else b"\x00") + subscription.topic)
 
     def ping(self, ttl: int, context: bytes) -> None:
         """Send a PING; `ttl` is in tenths of a second. Nothing happens before the handshake and after the end."""
@@ -279,6 +289,7 @@ class Connection:
     def _command(self, body: bytes) -> Subscription | None:
         name, data = commands.split(body, self._phase)
         if name == b"PING":
+            self.ttl = int.from_bytes(data[:2], "big")
             pong = commands.make_pong(data)
             # Who asks on and on and never reads the answers is not worth more memory.
             if len(self._to_send) < _MOST_WAITING:

@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 import random
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -543,3 +544,195 @@ def test_an_answer_that_comes_too_late(
         wait_for(lambda: not driving(push)() or not push._driver.pollset.wait(0))
         assert not push._driver.links
     assert place.empty()
+
+
+# ---- when not to dial again
+
+
+def known(socket: Any) -> list[str]:
+    """Return the endpoints of a socket."""
+    return list(socket._driver.endpoints)
+
+
+def test_reconnect_stop_when_refused(
+    push: Any, driving: Callable[..., Any], record: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    events = record(push)
+    push.reconnect_stop = mqbridge.ReconnectStop.CONN_REFUSED
+    push.connect(NOBODY)
+    push.send(b"to nobody")
+    drive = driving(push)
+    wait_for(lambda: drive() and events.of(Event.CLOSED))
+    assert events.of(Event.CLOSED) == [errno.ECONNREFUSED]
+    assert events.of(Event.CONNECT_RETRIED) == []
+    # It is as if it had been disconnected.
+    assert known(push) == []
+    with pytest.raises(mqbridge.ZMQError) as caught:
+        push.disconnect(NOBODY)
+    assert caught.value.errno == errno.ENOENT
+    with pytest.raises(mqbridge.Again):
+        push.send(b"nobody left", DONTWAIT)
+    # And it can be connected again.
+    push.connect(NOBODY)
+    push.send(b"to nobody", DONTWAIT)
+
+
+def test_reconnect_stop_leaves_other_failures_alone(
+    push: Any,
+    driving: Callable[..., Any],
+    record: Callable[..., Any],
+    wait_for: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tcp, "dial", Dialling(errno.ENETUNREACH))
+    events = record(push)
+    push.reconnect_stop = 7
+    push.connect(NOBODY)
+    drive = driving(push)
+    wait_for(lambda: drive() and len(events.of(Event.CONNECT_RETRIED)) >= 2)
+    assert known(push) == [NOBODY]
+
+
+@pytest.mark.parametrize("stop", [0, 1, 2])
+def test_reconnect_stop_when_the_handshake_fails(
+    push: Any,
+    peers: Any,
+    driving: Callable[..., Any],
+    record: Callable[..., Any],
+    wait_for: Callable[..., None],
+    stop: int,
+) -> None:
+    place = peers.listen()
+    events = record(push)
+    push.reconnect_stop = stop
+    push.connect(place.endpoint)
+    drive = driving(push)
+    # A PUSH does not talk to a PUB.
+    peer = place.accept("PUB", drive)
+    peer.expect_end()
+    wait_for(lambda: drive() and events.of(Event.HANDSHAKE_FAILED_PROTOCOL))
+    if stop == mqbridge.ReconnectStop.HANDSHAKE_FAILED:
+        assert events.of(Event.CONNECT_RETRIED) == []
+        assert known(push) == []
+    else:
+        assert len(events.of(Event.CONNECT_RETRIED)) == 1
+        assert known(push) == [place.endpoint]
+        place.accept("PULL", drive).shake_hands()
+
+
+def test_reconnect_stop_does_not_mind_a_connection_that_breaks_later(
+    push: Any, peers: Any, driving: Callable[..., Any]
+) -> None:
+    place = peers.listen()
+    push.reconnect_stop = 7
+    push.connect(place.endpoint)
+    drive = driving(push)
+    place.accept("PULL", drive).shake_hands().reset()
+    place.accept("PULL", drive).shake_hands()
+
+
+@pytest.mark.parametrize("stop", [0, 4])
+def test_reconnect_stop_after_disconnect(
+    push: Any, driving: Callable[..., Any], record: Callable[..., Any], wait_for: Callable[..., None], stop: int
+) -> None:
+    events = record(push)
+    push.reconnect_stop = stop
+    push.connect(NOBODY)
+    push.send(b"left to write")
+    push.disconnect(NOBODY)
+    assert len(push._driver.departing) == 1
+    drive = driving(push)
+    before = len(events.of(Event.CLOSED))
+    wait_for(lambda: drive() and len(events.of(Event.CLOSED)) > before)
+    if stop:
+        assert push._driver.departing == []
+        assert events.of(Event.CONNECT_RETRIED) == []
+    else:
+        assert len(push._driver.departing) == 1
+        wait_for(lambda: drive() and len(events.of(Event.CONNECT_RETRIED)) >= 2)
+
+
+def test_reconnect_stop_ends_lingering(quiet: mqbridge.Context, in_thread: Callable[..., Any]) -> None:
+    """What waits for a peer that is given up is waited for no longer, however long LINGER is."""
+    push = quiet.socket(mqbridge.PUSH)
+    push.reconnect_stop = mqbridge.ReconnectStop.CONN_REFUSED
+    push.connect(NOBODY)
+    # Nobody has looked at the connection yet, so the queue takes it.
+    push.send(b"to nobody", DONTWAIT)
+    push.close(linger=-1)
+    in_thread(quiet.term).result()
+
+
+# ---- CONNECT_ROUTING_ID
+
+
+def test_who_is_named_by_us_can_be_sent_to_before_it_is_there(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any]
+) -> None:
+    place, second = peers.listen(), peers.listen()
+    with quiet.socket(mqbridge.ROUTER) as router:
+        router.router_mandatory = 1
+        router.reconnect_ivl = 1
+        drive = driving(router)
+        router.connect_routing_id = b"you"
+        router.connect(place.endpoint)
+        router.send_multipart([b"you", b"early"])
+        # The name was for that one connect only.
+        assert router.connect_routing_id == b""
+        router.connect(second.endpoint)
+        peer = place.accept("DEALER", drive).shake_hands()
+        assert peer.expect(1) == [b"early"]
+        peer.send(b"here I am")
+        assert router.recv_multipart() == [b"you", b"here I am"]
+        other = second.accept("DEALER", drive).shake_hands()
+        other.send(b"and I")
+        routing_id, text = router.recv_multipart()
+        assert (len(routing_id), routing_id[:1], text) == (5, b"\0", b"and I")
+        # The name outlives the connection.
+        peer.reset()
+        peer = place.accept("DEALER", drive).shake_hands()
+        router.send_multipart([b"you", b"again"])
+        assert peer.expect(1) == [b"again"]
+
+
+def test_who_is_not_named_by_us_is_unknown_until_it_is_there(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any]
+) -> None:
+    place = peers.listen()
+    with quiet.socket(mqbridge.ROUTER) as router:
+        router.router_mandatory = 1
+        router.connect(place.endpoint)
+        with pytest.raises(mqbridge.ZMQError) as caught:
+            router.send_multipart([b"me", b"early"])
+        assert caught.value.errno == errno.EHOSTUNREACH
+
+
+def test_a_name_of_ours_comes_before_the_peers_own(
+    quiet: mqbridge.Context, driving: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    with quiet.socket(mqbridge.ROUTER) as router, quiet.socket(mqbridge.DEALER) as dealer:
+        dealer.routing_id = b"myself"
+        dealer.bind("tcp://127.0.0.1:*")
+        router.connect_routing_id = b"you"
+        router.connect(dealer.get_string(mqbridge.LAST_ENDPOINT))
+        drive = driving(router, dealer)
+        wait_for(lambda: drive() and dealer._driver.pipes)
+        dealer.send(b"hello")
+        wait_for(lambda: drive() and router.poll(0))
+        assert router.recv_multipart() == [b"you", b"hello"]
+
+
+def test_reconnect_stop_when_refused_at_once(push: Any, tmp_path: Any) -> None:
+    """A connection within the machine is refused while connect() is still under way."""
+    with _socket_left_over(f"{tmp_path}/socket"):
+        push.reconnect_stop = mqbridge.ReconnectStop.CONN_REFUSED
+        push.connect(f"ipc://{tmp_path}/socket")
+        assert known(push) == []
+        assert push._driver.pipes == set()
+
+
+def _socket_left_over(name: str) -> Any:
+    """Return a socket that has a name and does not listen."""
+    handle = socket.socket(socket.AF_UNIX)
+    handle.bind(name)
+    return handle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket as sockets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -386,3 +387,73 @@ def test_a_second_peer_of_an_inproc_pair_is_rejected(quiet: mqbridge.Context, on
         with pytest.raises(mqbridge.Again, match="there is no peer"):
             second.send(b"y", DONTWAIT)
     assert one.get(mqbridge.EVENTS) == POLLOUT
+
+
+# ---- USE_FD and CONFLATE
+
+
+@pytest.mark.parametrize("family", ["tcp", "ipc"])
+def test_a_listening_descriptor_of_the_users_is_bound_with(quiet: mqbridge.Context, tmp_path: Any, family: str) -> None:
+    handle = sockets.socket(sockets.AF_INET if family == "tcp" else sockets.AF_UNIX)
+    handle.bind(("127.0.0.1", 0) if family == "tcp" else f"{tmp_path}/socket")
+    handle.listen()
+    if family == "tcp":
+        endpoint = f"tcp://127.0.0.1:{handle.getsockname()[1]}"
+    else:
+        endpoint = f"ipc://{tmp_path}/socket"
+    with quiet.socket(mqbridge.PULL) as pull, quiet.socket(mqbridge.PUSH) as push:
+        pull.use_fd = handle.detach()
+        fd = pull.use_fd
+        pull.bind(endpoint)
+        assert pull.get_string(mqbridge.LAST_ENDPOINT) == endpoint
+        push.connect(endpoint)
+        push.send(b"hello", DONTWAIT)
+        while not pull.poll(0):
+            push.poll(0)
+        assert pull.recv() == b"hello"
+        pull.unbind(endpoint)
+        # From the bind on it is the socket's; the name, which it has not made, is not.
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+    assert os.path.exists(f"{tmp_path}/socket") == (family == "ipc")
+
+
+def test_a_descriptor_that_is_none(one: Any) -> None:
+    one.use_fd = 999_999
+    with pytest.raises(mqbridge.ZMQError, match=r'bind\("tcp://127\.0\.0\.1:\*"\): Bad file descriptor') as caught:
+        one.bind("tcp://127.0.0.1:*")
+    assert caught.value.errno == errno.EBADF
+    one.use_fd = -1
+    one.bind("tcp://127.0.0.1:*")
+
+
+@pytest.mark.parametrize("order", ["bind first", "connect first"])
+def test_conflate_counts_for_inproc_too(quiet: mqbridge.Context, order: str) -> None:
+    with quiet.socket(mqbridge.PULL) as pull, quiet.socket(mqbridge.PUSH) as push:
+        pull.conflate = push.conflate = 1
+        steps = [lambda: pull.bind("inproc://x"), lambda: push.connect("inproc://x")]
+        for step in steps if order == "bind first" else reversed(steps):
+            step()
+        for number in range(10):
+            push.send(b"%d" % number, DONTWAIT)
+        assert pull.recv() == b"9"
+        assert not pull.poll(0)
+
+
+def test_conflate_keeps_the_last_message_on_either_side_of_a_connection(quiet: mqbridge.Context) -> None:
+    with quiet.socket(mqbridge.PULL) as pull, quiet.socket(mqbridge.PUSH) as push:
+        pull.conflate = push.conflate = 1
+        pull.bind("tcp://127.0.0.1:*")
+        push.connect(pull.get_string(mqbridge.LAST_ENDPOINT))
+        # Nobody is there yet: the sender's own queue keeps one.
+        for number in range(10):
+            push.send(b"early %d" % number, DONTWAIT)
+        while not pull.poll(0):
+            push.poll(0)
+        assert pull.recv() == b"early 9"
+        for number in range(10):
+            push.send(b"late %d" % number, DONTWAIT)
+        push.send(b"last", DONTWAIT)
+        while (found := pull.recv()) != b"last":
+            assert found.startswith(b"late")
+        assert not pull.poll(0)

@@ -203,3 +203,19 @@ def test_readiness_is_what_send_does_whatever_happens(lone_pipe: Make) -> None:
                 sent += 1
                 assert chosen.outbound.length() == before[chosen] + 1
     assert sent > 1000
+
+
+def test_a_message_for_one_of_the_peers(lone_pipe: Make) -> None:
+    a, b, stranger = lone_pipe("a", limit=2), lone_pipe("b"), lone_pipe("stranger")
+    balancer = balancer_of(a, b)
+    assert [balancer.send_to(a, number) for number in range(3)] == [True, True, False]
+    # It counts as full until it says that it is not.
+    a.outbound.pop()
+    assert not balancer.send_to(a, "x")
+    assert send(balancer, 2) == "bb"
+    balancer.activate(a)
+    assert balancer.send_to(a, "y")
+    assert balancer.send_to(b, "z")
+    assert not balancer.send_to(stranger, "x")
+    assert stranger.outbound.empty()
+    assert [a.outbound.pop(), a.outbound.pop(), a.outbound.pop()] == [1, "y", None]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mqbridge import Errno, ZMQError
-from mqbridge.patterns.pattern import Pattern
+from mqbridge.options import Options
+from mqbridge.patterns.pattern import NOWHERE, Pattern
 from mqbridge.pipes.pipe import Pipe
 
 # Every operation, and whether it takes a pipe.
@@ -70,3 +71,43 @@ def test_errors_name_the_call_and_the_socket_type_and_say_what_to_do() -> None:
         talker.check_send()
     assert caught.value.errno == Errno.EFSM
     assert str(caught.value) == "send(): out of turn on a TALKER socket: listen first"
+
+
+def test_defaults_are_those_of_all_sockets_unless_the_socket_type_says_otherwise() -> None:
+    options, untouched = Options(), Options()
+    Pattern().prepare(options)
+    assert all(getattr(options, name) == getattr(untouched, name) for name in Options.__slots__)
+    assert (Pattern.renews, Pattern.raw, Pattern.conflates) == (False, False, False)
+
+
+def test_topics_are_for_subscribers() -> None:
+    with pytest.raises(NotImplementedError):
+        Pattern().subscribe(b"topic", True)
+
+
+def test_any_first_part_may_be_sent_unless_the_socket_type_says_otherwise() -> None:
+    assert Pattern().check_first(b"x") is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize("probes", [0, 1])
+def test_a_probe_is_an_empty_message(lone_pipe: Callable[..., Pipe], probes: int) -> None:
+    pattern, pipe = Pattern(), lone_pipe("a")
+    pattern.options.probe_router = probes
+    pattern.probe(pipe)
+    assert pipe.outbound.pop() == (b"" if probes else None)
+    assert pipe.outbound.empty()
+
+
+def test_what_a_socket_type_cannot_send_is_shown_in_short() -> None:
+    talker: Any = Talker()
+    with pytest.raises(ZMQError) as caught:
+        talker.malformed(b"x" * 1000)
+    assert caught.value.errno == errno.EINVAL
+    shown = "b'" + "x" * 58
+    assert str(caught.value) == f"send({shown}): a TALKER socket sends two parts: routing id and data"
+
+
+def test_nowhere_is_no_peer() -> None:
+    # A pipe, so that what send returns has one type; nobody is attached to it.
+    assert NOWHERE.outlet is None
+    assert NOWHERE.outbound.empty()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -246,6 +247,122 @@ def test_p01_req_reads_a_pipe_that_arrives_full(bench) -> None:
     assert req.send_all(b"q") == ["early"]
     early.give((b"", b"reply"))
     assert req.pattern.receive() == b"reply"
+
+
+# ---- REQ_CORRELATE and REQ_RELAXED
+
+
+def test_correlated_requests_are_numbered(bench) -> None:
+    req = bench(Req())
+    req.pattern.options.req_correlate = 1
+    a = req.peer("a")
+    numbers = []
+    for body in (b"q", (b"q1", b"q2")):
+        assert req.send_all(body) == ["a"]
+        number, delimiter, *rest = a.take()
+        assert (len(number), delimiter) == (4, b"")
+        assert rest == ([body] if isinstance(body, bytes) else list(body))
+        numbers.append(int.from_bytes(number, "big"))
+        a.give((number, b"", b"reply"))
+        assert req.pattern.receive() == b"reply"
+    assert numbers[1] == (numbers[0] + 1) & 0xFFFFFFFF
+
+
+def test_numbers_begin_anywhere_and_go_round(bench) -> None:
+    # So that what was meant for a socket before this one is not taken for its reply.
+    assert len({Req()._next_envelope() for _ in range(4)}) > 1
+    req: Any = Req()
+    first = int.from_bytes(req._next_envelope()[0], "big")
+    assert req._next_envelope() == (((first + 1) & 0xFFFFFFFF).to_bytes(4, "big"), b"")
+
+
+@pytest.mark.parametrize("nonsense", [(b"", b"reply"), (b"none", b"", b"reply"), b"reply"])
+def test_correlated_what_has_another_number_is_dropped(bench, nonsense: object) -> None:
+    req = bench(Req())
+    req.pattern.options.req_correlate = 1
+    a = req.peer("a")
+    req.send_all(b"q")
+    number, *_ = a.take()
+    a.give(nonsense, (number, b"x", b"", b"reply"), (b"x", number, b"", b"reply"))
+    assert not req.pattern.ready_in()
+    assert req.pattern.receive() is None
+    a.give((number, b"", b"reply"))
+    assert req.pattern.ready_in()
+    assert req.pattern.receive() == b"reply"
+
+
+def test_the_option_may_change_between_request_and_reply(bench) -> None:
+    req = bench(Req())
+    a = req.peer("a")
+    req.send_all(b"q")
+    req.pattern.options.req_correlate = 1
+    assert a.take() == (b"", b"q")
+    a.give((b"", b"reply"))
+    assert req.pattern.receive() == b"reply"
+
+
+def test_relaxed_a_request_may_follow_a_request(bench) -> None:
+    req = bench(Req())
+    req.pattern.options.req_relaxed = 1
+    a, b = req.peer("a"), req.peer("b")
+    assert req.send_all(b"1") == ["a"]
+    req.pattern.check_send()
+    assert req.pattern.ready_out()
+    assert req.send_all(b"2") == ["b"]
+    # The reply to what is asked no longer.
+    a.give((b"", b"one"))
+    assert not req.pattern.ready_in()
+    b.give((b"", b"two"))
+    assert req.pattern.receive() == b"two"
+    with pytest.raises(ZMQError, match="send a request first"):
+        req.pattern.receive()
+
+
+def test_relaxed_a_reply_that_was_looked_at_is_dropped_by_the_next_request(bench) -> None:
+    req = bench(Req())
+    req.pattern.options.req_relaxed = 1
+    a = req.peer("a")
+    req.send_all(b"1")
+    a.give((b"", b"one"))
+    assert req.pattern.ready_in()
+    assert req.send_all(b"2") == ["a"]
+    assert not req.pattern.ready_in()
+    a.give((b"", b"two"))
+    assert req.pattern.receive() == b"two"
+
+
+@pytest.mark.parametrize("looked", [False, True])
+def test_relaxed_a_request_that_cannot_be_sent_leaves_the_reply(bench, looked: bool) -> None:
+    req = bench(Req())
+    req.pattern.options.req_relaxed = 1
+    a = req.peer("a", send_limit=1)
+    assert req.send_all(b"1") == ["a"]
+    a.give((b"", b"one"))
+    if looked:
+        assert req.pattern.ready_in()
+    assert not req.pattern.ready_out()
+    assert req.send_all(b"2") == [None]
+    assert req.pattern.receive() == b"one"
+
+
+def test_relaxed_and_correlated_a_late_reply_of_the_same_peer_is_dropped(bench) -> None:
+    req = bench(Req())
+    req.pattern.options.req_relaxed = req.pattern.options.req_correlate = 1
+    a = req.peer("a")
+    req.send_all(b"1", b"2")
+    (first, *_), (second, *_) = a.take_all()
+    a.give((first, b"", b"one"))
+    assert not req.pattern.ready_in()
+    a.give((second, b"", b"two"))
+    assert req.pattern.receive() == b"two"
+
+
+@pytest.mark.parametrize("probes", [0, 1])
+def test_req_probes_a_new_peer_if_the_option_says_so(bench, probes: int) -> None:
+    req = bench(Req())
+    req.pattern.options.probe_router = probes
+    a = req.peer("a")
+    assert a.take_all() == ([b""] if probes else [])
 
 
 # ---- REP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqbridge.pipes.fifo import Fifo
+from mqbridge.pipes.fifo import Fifo, Latest
 
 CHUNK = 64
 
@@ -247,3 +248,78 @@ def test_what_passes_by_counts_until_it_is_released() -> None:
     assert fifo.full()
     assert fifo.pop() == b"x"
     assert (fifo.length(), fifo.waiting()) == (1, 0)
+
+
+# ---- the queue that keeps only the last message
+
+
+LATEST_STEPS = st.lists(st.sampled_from(["push", "pop", "take", "pass_by", "release"]), max_size=40)
+
+
+@settings(derandomize=True, deadline=None)
+@given(steps=LATEST_STEPS)
+def test_latest_is_what_the_model_is(steps: list[str]) -> None:
+    latest = Latest()
+    model: int | None = None
+    for number, step in enumerate(steps):
+        if step == "push":
+            latest.push(number)
+            model = number
+        elif step == "pass_by":
+            latest.pass_by()
+        elif step == "release":
+            latest.release(1)
+        else:
+            assert getattr(latest, step)() == model
+            model = None
+        assert latest.empty() == (model is None)
+        assert latest.length() == latest.waiting() == (model is not None)
+        assert not latest.full()
+        assert latest.low()
+
+
+def test_latest_is_never_full_whatever_the_limit() -> None:
+    latest = Latest()
+    latest.set_limit(1)
+    for number in range(10):
+        latest.push(number)
+        assert not latest.full()
+        assert latest.low()
+    assert latest.pop() == 9
+    assert latest.pop() is None
+
+
+def test_latest_lets_go_of_what_it_drops() -> None:
+    class Message:
+        pass
+
+    latest = Latest()
+    first = Message()
+    gone = weakref.ref(first)
+    latest.push(first)
+    del first
+    assert gone() is not None
+    latest.push(b"next")
+    assert gone() is None
+
+
+def test_latest_with_two_threads_gives_each_message_once_and_in_order() -> None:
+    latest = Latest()
+    last = 20_000
+    found: list[int] = []
+
+    def write() -> None:
+        for number in range(last + 1):
+            latest.push(number)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not found or found[-1] != last:
+        message = latest.take()
+        if message is not None:
+            found.append(message)  # type: ignore[arg-type]
+        else:
+            assert writer.is_alive() or not latest.empty() or found[-1] == last
+    writer.join()
+    assert found == sorted(set(found))
+    assert latest.empty()

@@ -68,7 +68,7 @@ MALFORMED = [
     "inproc://" + 257 * "x",
     "foo://",
 ]
-UNKNOWN = ["foo://x", "TCP://127.0.0.1:5555", "ipc:///tmp/x", "udp://127.0.0.1:5555", "tcp ://127.0.0.1:5555"]
+UNKNOWN = ["foo://x", "TCP://127.0.0.1:5555", "IPC:///tmp/x", "udp://127.0.0.1:5555", "tcp ://127.0.0.1:5555"]
 
 
 @pytest.mark.parametrize("verb", ["bind", "unbind", "connect", "disconnect"])
@@ -113,6 +113,42 @@ def test_inproc_names_are_any_text(name: str) -> None:
     assert endpoint.encode() == f"inproc://{name}".encode()
 
 
+@pytest.mark.parametrize("verb", ["bind", "unbind", "connect", "disconnect"])
+@pytest.mark.parametrize("name", ["/tmp/x", "relative", "./a b", "@abstract", "@*", "tcp://x:1", "\u00e9", 107 * "x"])
+def test_ipc_names_are_files_or_abstract(name: str, verb) -> None:
+    endpoint = parse(f"ipc://{name}", verb)
+    assert endpoint == Endpoint("ipc", name)
+    assert endpoint == parse(f"ipc://{name}".encode(), verb)
+    assert endpoint.encode() == f"ipc://{name}".encode()
+
+
+def test_any_ipc_name_is_for_bind() -> None:
+    for verb in ("bind", "unbind"):
+        assert parse("ipc://*", verb) == Endpoint("ipc", "*")
+    for verb in ("connect", "disconnect"):
+        with pytest.raises(ZMQError, match=r"\* is for bind; to connect name the file") as caught:
+            parse("ipc://*", verb)
+        assert caught.value.errno == Errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("", "an endpoint is transport://address"),
+        ("@", "an ipc name is a file's name, or @ and an abstract name"),
+        ("a\0b", "an ipc name is a file's name, or @ and an abstract name"),
+        (108 * "x", "an ipc name has 107 bytes at most, this one has 108"),
+        (54 * "\u00e9", "an ipc name has 107 bytes at most, this one has 108"),
+    ],
+)
+def test_malformed_ipc_names(name: str, advice: str) -> None:
+    for verb in ("bind", "connect"):
+        with pytest.raises(ZMQError) as caught:
+            parse(f"ipc://{name}", verb)
+        assert caught.value.errno == Errno.EINVAL
+        assert advice in str(caught.value)
+
+
 def test_bytes_that_are_no_text_survive() -> None:
     assert parse(b"inproc://\xff\xfe", "bind").encode() == b"inproc://\xff\xfe"
 
@@ -141,7 +177,7 @@ def test_unknown_transports_are_refused(text: str) -> None:
         ("tcp://*:5555", "* is for bind; to connect name a host, e.g. tcp://127.0.0.1:5555"),
         ("tcp://h:70000", '"70000" is not a port; give a number from 0 to 65535, e.g. tcp://h:5555'),
         ("TCP://h:1", 'there is no transport "TCP"; write tcp'),
-        ("foo://x", 'there is no transport "foo"; choose from tcp, inproc'),
+        ("foo://x", 'there is no transport "foo"; choose from tcp, ipc, inproc'),
     ],
 )
 def test_errors_teach(text: str, advice: str) -> None:

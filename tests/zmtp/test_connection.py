@@ -232,7 +232,7 @@ def test_a_broken_handshake_is_refused(wire: Any, cut: Any, data: bytes, reason:
     assert reason in refused(connection, "handshake")
 
 
-@pytest.mark.parametrize("theirs", [b"STREAM", b"push", b"PUSH\0", b"\xff\xfe", b"a\nb", b"x" * 60000])
+@pytest.mark.parametrize("theirs", [b"DISH", b"push", b"PUSH\0", b"\xff\xfe", b"a\nb", b"x" * 60000])
 def test_an_unknown_socket_type_is_refused(wire: Any, theirs: bytes) -> None:
     connection = Connection("PULL")
     connection.receive_data(wire.greeting() + wire.ready(theirs))
@@ -540,3 +540,48 @@ def test_who_asks_on_and_never_reads_gets_no_more_memory(wire: Any, connected: A
     connection.receive_data(wire.command(b"PING", bytes(2)))
     assert connection.messages(1) == []
     assert connection.data_to_send() == wire.command(b"PONG")
+
+
+# ---- subscriptions and time-outs
+
+
+@pytest.mark.parametrize("topic", [b"", b"topic", b"x" * 300])
+def test_a_peer_of_3_1_is_told_of_topics_by_commands(wire: Any, connected: Any, topic: bytes) -> None:
+    connection = connected("SUB", b"PUB")
+    assert connection.peer_version == (3, 1)
+    assert connection.frame_of(Subscription(topic, True)) == wire.command(b"SUBSCRIBE", topic)
+    assert connection.frame_of(Subscription(topic, False)) == wire.command(b"CANCEL", topic)
+
+
+@pytest.mark.parametrize("topic", [b"", b"topic", b"x" * 300])
+def test_a_peer_of_3_0_is_told_of_topics_by_messages(wire: Any, topic: bytes) -> None:
+    connection = Connection("SUB")
+    connection.receive_data(wire.greeting(version=(3, 0)) + wire.ready(b"PUB"))
+    assert connection.ready
+    assert connection.frame_of(Subscription(topic, True)) == wire.message(b"\x01" + topic)
+    assert connection.frame_of(Subscription(topic, False)) == wire.message(b"\x00" + topic)
+
+
+@pytest.mark.parametrize("add", [True, False])
+def test_what_one_side_frames_the_other_takes_for_a_subscription(connected: Any, add: bool) -> None:
+    frame = connected("XSUB", b"XPUB").frame_of(Subscription(b"topic", add))
+    publisher = connected("XPUB", b"XSUB")
+    publisher.receive_data(frame)
+    assert plain(publisher.messages(NO_LIMIT)) == [(b"topic", add)]
+
+
+def test_the_ttl_of_the_last_ping_is_known(wire: Any, connected: Any) -> None:
+    connection = connected()
+    assert connection.ttl == 0
+    connection.receive_data(wire.command(b"PING", b"\x01\x02context") + wire.message(b"x"))
+    assert connection.messages(NO_LIMIT) == [b"x"]
+    assert connection.ttl == 0x102
+    connection.receive_data(wire.command(b"PING", b"\x00\x05") + wire.command(b"PING", b"\x00\x00"))
+    assert connection.messages(NO_LIMIT) == []
+    assert connection.ttl == 0
+
+
+def test_a_stream_has_no_peers_that_speak_zmtp(wire: Any) -> None:
+    connection = Connection("STREAM")
+    connection.receive_data(wire.greeting() + wire.ready(b"STREAM"))
+    assert refused(connection, "handshake") == "a STREAM socket does not talk to a STREAM socket"

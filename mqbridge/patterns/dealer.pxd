@@ -1,0 +1,27 @@
+from mqbridge.patterns.fair_queue cimport FairQueue
+from mqbridge.patterns.load_balancer cimport LoadBalancer
+from mqbridge.patterns.pattern cimport Pattern
+from mqbridge.pipes.pipe cimport Pipe
+
+
+cdef class Dealer(Pattern):
+    cdef FairQueue _in
+    cdef LoadBalancer _out
+
+    cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef ended(self, Pipe pipe)
+
+    cpdef detach(self, Pipe pipe)
+
+    cpdef readable(self, Pipe pipe)
+
+    cpdef writable(self, Pipe pipe)
+
+    cpdef object send(self, message)
+
+    cpdef object receive(self)
+
+    cpdef bint ready_in(self) except -1
+
+    cpdef bint ready_out(self) except -1
