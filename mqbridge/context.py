@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 import weakref
 from typing import Any
@@ -172,8 +173,9 @@ class Context:
                 warnings.warn(f"unclosed socket {socket!r}", ResourceWarning, stacklevel=2, source=socket)
         self.destroy()
 
-    def __del__(self) -> None:
-        if not self.__dict__.get("_terminated", True):
+    def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
+        # At the interpreter's end all is closed with the process, and threads that held a lock are gone.
+        if not finalizing() and not self.__dict__.get("_terminated", True):
             self._hub.release()
 
     def __repr__(self) -> str:

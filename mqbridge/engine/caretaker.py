@@ -102,10 +102,13 @@ class Caretaker:
 
     def call(self, function: Callable[[], None]) -> None:
         """Make a call in this thread, where no lock is held; waits for none either, since the collector calls it."""
+        if sys.is_finalizing():
+            # This thread is gone, perhaps with a lock.
+            return
         self._calls.append(function)
         if self._lock.acquire(False):
             try:
-                if self._pollset is None and not self._stopping and not sys.is_finalizing():
+                if self._pollset is None and not self._stopping:
                     self._start()
             finally:
                 self._lock.release()
@@ -121,12 +124,16 @@ class Caretaker:
                 self._signaler.signal()
 
     def stop_when_idle(self) -> None:
-        """End the thread once there is nothing left to look after."""
-        with self._lock:
-            self._stopping_when_idle = True
-            if self._wards or self._calls:
-                return
-        self.stop()
+        """End the thread once there is nothing left to look after. This, too, waits for no lock."""
+        self._stopping_when_idle = True
+        if self._pollset is None:
+            self._stopping = True
+        else:
+            self.call(self._stop_if_idle)
+
+    def _stop_if_idle(self) -> None:
+        if not self._wards:
+            self.stop()
 
     def forked(self) -> None:
         """In a child the thread does not exist; close its descriptors and nothing else (P35)."""
