@@ -161,7 +161,7 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
 
     # ---- endpoints
 
-    def bind(self, addr: str | bytes) -> _Bound:
+    def bind(self, addr: str | bytes) -> Bound:
         """Accept connections at an endpoint: `tcp://interface:port`, `inproc://name`.
 
         The interface is an address, an interface's name, or `*`; port 0 or `*` takes a free one, which LAST_ENDPOINT
@@ -173,9 +173,9 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
             EINVAL: the endpoint is malformed. EPROTONOSUPPORT: there is no such transport. EADDRINUSE, EADDRNOTAVAIL,
             ENODEV, EACCES: as the operating system has it.
         """
-        return _Bound(self, endpoints.bind(self._checked(), addr), "unbind")
+        return Bound(self, endpoints.bind(self._checked(), addr), "unbind")
 
-    def connect(self, addr: str | bytes) -> _Bound:
+    def connect(self, addr: str | bytes) -> Bound:
         """Connect to an endpoint, now or as soon as a peer is there, and again whenever the connection breaks.
 
         Raises
@@ -183,7 +183,7 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         ZMQError
             EINVAL: the endpoint is malformed. EPROTONOSUPPORT: there is no such transport.
         """
-        return _Bound(self, endpoints.connect(self._checked(), addr), "disconnect")
+        return Bound(self, endpoints.connect(self._checked(), addr), "disconnect")
 
     def unbind(self, addr: str | bytes) -> None:
         """Stop accepting connections at an endpoint, as LAST_ENDPOINT told it; raises ZMQError ENOENT for another."""
@@ -305,12 +305,12 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         return view
 
 
-class _Bound:
+class Bound:
     """What bind and connect return: usable in a `with` statement, which undoes them at its end."""
 
     __slots__ = ("_socket", "endpoint", "_undo")
 
-    def __init__(self, socket: Socket, endpoint: str, undo: str) -> None:
+    def __init__(self, socket: Any, endpoint: str, undo: str) -> None:
         self._socket = socket
         self.endpoint = endpoint
         self._undo = undo
@@ -318,7 +318,7 @@ class _Bound:
     def __repr__(self) -> str:
         return f"<{self._undo} {self.endpoint}>"
 
-    def __enter__(self) -> Socket:
+    def __enter__(self) -> Any:
         return self._socket
 
     def __exit__(self, *exc_info: object) -> None:

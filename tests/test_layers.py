@@ -43,8 +43,8 @@ LAYERS = {
     "pyzmq": 6,
     "programs": 6,
 }
-# Stricter than by layer: adapters also drive pyzmq's sockets, so they see a socket's public surface only.
-ONLY = {"loops": {"base"}}
+# Stricter than by layer: adapters see a socket's public surface only, since they also drive pyzmq's sockets.
+ONLY = {"loops": {"base", "api"}}
 
 # Sans-IO: no descriptor, no thread, no clock.
 SANS_IO = {"zmtp", "patterns"}

@@ -105,7 +105,7 @@ class Host(Protocol):
         """`mask` (POLLIN, POLLOUT) is ready: tell who wants it, and call `watch.done(mask)` after that."""
 
     def fail(self, watch: Watch, mask: int, error: Exception) -> None:
-        """Reading EVENTS raised `error`: tell all who want `mask`. They want it no longer."""
+        """Reading EVENTS raised `error`: let go of the descriptor; tell all who want `mask` (0: nobody did)."""
 
 
 class Interest:
@@ -214,5 +214,4 @@ class Watch:
         for interest in self.interests:
             if Action.FAIL in interest.feed(Input.ERROR):
                 failed |= interest.direction
-        if failed:
-            self.host.fail(self, failed, error)
+        self.host.fail(self, failed, error)

@@ -462,10 +462,12 @@ def test_p12_an_error_in_one_directions_look_goes_to_the_other_one_too(
     assert host.calls[-1] == ("fail", BOTH, "no more")
 
 
-def test_an_error_that_nobody_waits_for_is_not_reported(watch: Watch, host: Recorder, socket: Socket) -> None:
+def test_p10_an_error_that_nobody_waits_for_is_told_too_or_the_descriptor_stays_readable_for_ever(
+    watch: Watch, host: Recorder, socket: Socket
+) -> None:
     socket.says = OSError("no more")
     watch.edge()
-    assert host.calls == []
+    assert host.calls == [("fail", 0, "no more")]
 
 
 def test_a_keyboard_interrupt_is_not_an_error_of_the_socket(host: Recorder) -> None:
