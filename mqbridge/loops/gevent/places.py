@@ -64,13 +64,15 @@ class Sleeper:
 class Common:
     """What all objects and threads that use one socket share."""
 
-    __slots__ = ("places", "reads", "writes", "rests", "begun", "_granted", "_spent", "__weakref__")
+    __slots__ = ("places", "reads", "writes", "yielding", "rests", "begun", "_granted", "_spent", "__weakref__")
 
     def __init__(self) -> None:
         self.places: dict[HubLoop, Place] = {}
         #: So many operations may still be made at once, with no question asked; 0 while there is any question.
         self.reads = 0
         self.writes = 0
+        #: The directions in which somebody, before all others, lets the hub's other work come first.
+        self.yielding = 0
         #: By greenlet: the parts not yet taken of a message, reversed, and those of one not yet sent (P16).
         self.rests: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
         self.begun: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
@@ -91,9 +93,12 @@ class Common:
 
     def exhausted(self) -> bool:
         """Return whether the hub's other work should come first (P21)."""
-        self._spent += self._granted or 1
-        self._granted = 0
-        if self._spent <= BUDGET:
+        self._spent += 1
+        if self._granted:
+            # Those that were made at once.
+            self._spent += max(0, self._granted - self.reads - self.writes)
+            self._granted = 0
+        if self._spent < BUDGET:
             return False
         self._spent = 0
         return True
@@ -104,7 +109,7 @@ class Common:
             self.reads = 0 if self.rests else BUDGET
         else:
             self.writes = 0 if self.begun else BUDGET
-        self._granted = BUDGET
+        self._granted = self.reads + self.writes
 
     def refuse(self, direction: int) -> None:
         """The next operation has to ask."""
@@ -169,10 +174,13 @@ class Place(Waiters):
         """Return the first that waits for this direction."""
         return self._queues[direction][0]
 
-    def enter(self, direction: int, waiter: Any) -> None:
-        """Wait for this direction, behind those who wait already."""
+    def enter(self, direction: int, waiter: Any, front: bool = False) -> None:
+        """Wait for this direction, behind those who wait already, or in front of them."""
         self._common.refuse(direction)
         super().enter(direction, waiter)
+        if front:
+            # Who was the first is woken once more, after this one.
+            self._queues[direction].rotate(1)
 
     def look(self, mask: int, onlooker: Sleeper) -> None:
         """Be woken when a direction of `mask` is ready, without taking a place in the queue."""

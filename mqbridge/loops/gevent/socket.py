@@ -211,7 +211,7 @@ class Socket(SocketCodecs, WrappedSocket):
         if common.begun and getcurrent() in common.begun:
             return self._send_last([data], flags, copy, track, timeout, options)
         return self._perform(
-            POLLOUT, lambda: self._give(data, DONTWAIT, copy, track, **options), flags, timeout, copy and not track
+            POLLOUT, lambda: self._give(data, DONTWAIT, copy, track, **options), flags, timeout
         )
 
     def send_multipart(
@@ -351,7 +351,7 @@ class Socket(SocketCodecs, WrappedSocket):
             raise
 
     def _perform(
-        self, direction: int, attempt: Callable[[], Any], flags: int, timeout: float | None, again: bool = True
+        self, direction: int, attempt: Callable[[], Any], flags: int, timeout: float | None
     ) -> Any:
         """Make an operation: at once, if nobody waits already and it can be done, or after a sleep."""
         common = self._common
@@ -360,32 +360,52 @@ class Socket(SocketCodecs, WrappedSocket):
             if common.waiting(direction):
                 raise self._error(errno.EAGAIN, "would block: other greenlets wait already")
             return self._attempt(attempt)
-        if common.exhausted() and getcurrent() is not gevent.get_hub():
-            gevent.sleep(0)
-        if not common.waiting(direction):
+        front = False
+        if common.exhausted() and not (common.yielding & direction or common.waiting(direction)):
+            front = self._yield(direction)
+        if front or not (common.yielding & direction or common.waiting(direction)):
             try:
                 result = self._attempt(attempt)
             except Exception as error:
                 if not _would_block(error):
                     raise
             else:
-                if not self._shared:
-                    common.grant(direction)
+                self._grant(direction)
                 return result
         if timeout is None:
             timeout = self.socket.getsockopt(_TIMEOUTS[direction])
         if timeout == 0:
             raise self._error(errno.EAGAIN, "would block")
-        return self._sleep(direction, attempt, timeout)
+        result = self._sleep(direction, attempt, timeout, front)
+        self._grant(direction)
+        return result
 
-    def _sleep(self, direction: int, attempt: Callable[[], Any], timeout: float) -> Any:
+    def _yield(self, direction: int) -> bool:
+        """Let the hub's other work come first (P21); who wants the same meanwhile, comes after this greenlet."""
+        common = self._common
+        if getcurrent() is gevent.get_hub():
+            return False
+        common.refuse(direction)
+        common.yielding |= direction
+        try:
+            gevent.sleep(0)
+        finally:
+            common.yielding &= ~direction
+        return True
+
+    def _grant(self, direction: int) -> None:
+        common = self._common
+        if not self._shared and not common.yielding & direction and not common.waiting(direction):
+            common.grant(direction)
+
+    def _sleep(self, direction: int, attempt: Callable[[], Any], timeout: float, front: bool) -> Any:
         place = place_in_this_hub(self.socket)
         if getcurrent() is gevent.get_hub():
             raise BlockingSwitchOutError(
                 f"{self!r} would block the hub: in a callback of its loop, use DONTWAIT or spawn a greenlet"
             )
         sleeper = Sleeper(place.hub, timeout)
-        place.enter(direction, sleeper)
+        place.enter(direction, sleeper, front)
         try:
             while True:
                 sleeper.sleep()
