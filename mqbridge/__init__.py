@@ -29,8 +29,14 @@ from . import _sys
 from .constants import *
 from .context import Context as Context
 from .errors import *
+from .frame import COPY_THRESHOLD as COPY_THRESHOLD
+from .frame import Frame as Frame
+from .frame import Message as Message
+from .frame import MessageTracker as MessageTracker
 from .poller import Poller as Poller
 from .poller import select as select
+from .proxy import device as device
+from .proxy import proxy as proxy
 from .socket import Socket as Socket
 from .version import *
 

@@ -64,6 +64,19 @@ class Lock:
         return owned
 
 
+class Buffer:
+    """What shows some bytes as a buffer, for classes that are more than bytes."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    # Python 3.12 and newer ask for it; older ones know buffers only from C.
+    def __buffer__(self, flags: int) -> memoryview:
+        return memoryview(self.data)
+
+
 class Growing:
     """The bytes of one large frame, gathered as they arrive.
 

@@ -245,7 +245,7 @@ def test_the_error_names_the_context_option(make_ours: Make) -> None:
 def test_io_threads_are_set_before_the_first_socket(make_ours: Make) -> None:
     context = make_ours()
     context.set(mqbridge.IO_THREADS, 0)
-    with context.socket(mqbridge.PUSH), pytest.raises(mqbridge.ZMQError, match="not now"):
+    with context.socket(mqbridge.PUSH), pytest.raises(mqbridge.ZMQError, match="set it before them"):
         context.set(mqbridge.IO_THREADS, 1)
 
 

@@ -97,14 +97,9 @@ def join(connecting: Any, binding: Any, transport: str = "inproc") -> tuple[Any,
 
 # pyzmq's names that mqbridge does not have yet, or has no use for.
 WITHOUT = {
-    "copy_threshold",
     "disable_monitor",
     "get_monitor_socket",
-    "join",
-    "leave",
     "monitor",
-    "recv_into",
-    "underlying",
 }
 
 

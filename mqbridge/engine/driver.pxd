@@ -63,6 +63,10 @@ cdef class Driver(Wakeups):
 
     cpdef receive(self, int timeout, view)
 
+    cdef _receive_part(self, int timeout, view)
+
+    cpdef receive_from(self, bint whole, int timeout, view)
+
     cpdef receive_whole(self, int timeout, view)
 
     cdef _next_part(self)

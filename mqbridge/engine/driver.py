@@ -257,14 +257,28 @@ class Driver(Wakeups):
         """Receive one part; `more` says whether others follow. `timeout` is in ms, -1 for ever, FROM_OPTIONS as set."""
         self.enter()
         try:
-            if self._incoming is not None:
-                return self._next_part()
-            message = self._receive(timeout, view)
-            if type(message) is bytes:
-                self.more = False
-                return message
-            self._incoming = list(message)  # type: ignore[call-overload]
+            return self._receive_part(timeout, view)
+        finally:
+            self.leave()
+
+    def _receive_part(self, timeout: int, view: Any) -> bytes:
+        if self._incoming is not None:
             return self._next_part()
+        message = self._receive(timeout, view)
+        if type(message) is bytes:
+            self.more = False
+            return message
+        self._incoming = list(message)  # type: ignore[call-overload]
+        return self._next_part()
+
+    def receive_from(self, whole: bool, timeout: int, view: Any) -> tuple[list[bytes], bool, Pipe | None]:
+        """Receive one part or a whole message; return the parts, whether more follow, and the pipe they came by."""
+        self.enter()
+        try:
+            parts = [self._receive_part(timeout, view)]
+            while whole and self.more:
+                parts.append(self._next_part())
+            return parts, self.more, self.pattern.last
         finally:
             self.leave()
 

@@ -15,6 +15,7 @@ from mqbridge import _sys
 from mqbridge.constants import Event
 from mqbridge.engine.heartbeat import Heartbeat
 from mqbridge.pipes.pipe import Outlet, Pipe
+from mqbridge.transports.streams import peer_address
 from mqbridge.zmtp.commands import Subscription
 from mqbridge.zmtp.connection import Connection
 from mqbridge.zmtp.errors import ProtocolError
@@ -433,6 +434,8 @@ class Link(Outlet):
             return
         self.pipe = pipe
         pipe.metadata = self.connection.peer
+        if not self._raw:
+            pipe.metadata["Peer-Address"] = peer_address(self.stream.fd).encode()
         pipe.outlet = self
         self._encode()
         if not self._blocked:

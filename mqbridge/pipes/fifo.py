@@ -109,6 +109,14 @@ class Fifo:
         """Return how many messages can be taken."""
         return self._pushed - self._taken
 
+    def pushed(self) -> int:
+        """Return how many messages have ever been put in."""
+        return self._pushed
+
+    def released(self) -> int:
+        """Return how many messages count no longer, of all that were ever put in."""
+        return self._released
+
     def full(self) -> bool:
         """Return whether the high-water mark is reached."""
         return self.limit > 0 and self._pushed - self._released >= self.limit

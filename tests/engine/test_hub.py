@@ -14,6 +14,7 @@ import pytest
 
 import mqbridge
 from mqbridge import DONTWAIT
+from mqbridge.context_options import ContextOptions
 from mqbridge.engine.hub import Hub
 
 NOBODY = "tcp://127.0.0.1:1"
@@ -75,7 +76,7 @@ def test_io_threads_is_a_number(io_threads: Any) -> None:
 def test_who_writes_late_batches(no_descriptor_leak: None, io_threads: int, flushes: bool) -> None:
     from mqbridge import _sys
 
-    hub = Hub(io_threads)
+    hub = Hub(ContextOptions(io_threads))
     assert hub.flushes is (flushes or _sys.HAS_FLUSHER)
     assert not hub.forked
     hub.terminate()
