@@ -434,7 +434,7 @@ def test_a_connecting_socket_with_a_peer_that(
         listener.settimeout(20)
         endpoint = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         here.socket.connect(endpoint)
-        for _ in range(2):
+        for _ in range(2 if kind in ("PULL", "SUB") else 1):
             # Whatever the peer does, it is dialled again.
             handle, _ = listener.accept()
             with handle:
