@@ -162,6 +162,13 @@ class Driver(Wakeups):
                 outlet.end()
             return False
         self.pipes.add(pipe)
+        former = self.pattern.displaced
+        if former is not None:
+            self.pattern.displaced = None
+            gone: Any = former.outlet
+            if gone is not None:
+                gone.end()
+            self.end(former)
         self.changed = True
         return True
 

@@ -100,6 +100,8 @@ def bind(driver: Any, text: str | bytes) -> str:
         addresses = transport.bind_addresses(where, driver.options)
     except OSError as error:
         advice = "name an interface, an address of this machine, or *"
+        if ":" in where.host and not driver.options.ipv6:
+            advice = "set the option IPV6 to use IPv6 addresses"
         raise ZMQError(errno.ENODEV, f'bind("{where}"): there is no {where.host} here ({error}); {advice}') from None
     driver.enter()
     try:

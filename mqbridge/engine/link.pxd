@@ -30,6 +30,7 @@ cdef class Link(Outlet):
     cdef public Pipe pipe
     cdef public object endpoint
     cdef public bint cut
+    cdef public bint leaving
     cdef public object heartbeat
     cdef Encoder _encoder
     cdef list _resend
@@ -41,7 +42,6 @@ cdef class Link(Outlet):
     cdef bint _paused
     cdef bint _ended_input
     cdef bint _dirty
-    cdef bint _leaving
     cdef object _deadline
     cdef bint _established
     cdef bint _raw

@@ -52,6 +52,7 @@ class Link(Outlet):
         "pipe",
         "endpoint",
         "cut",
+        "leaving",
         "heartbeat",
         "_encoder",
         "_resend",
@@ -63,7 +64,6 @@ class Link(Outlet):
         "_paused",
         "_ended_input",
         "_dirty",
-        "_leaving",
         "_deadline",
         "_established",
         "_raw",
@@ -86,6 +86,8 @@ class Link(Outlet):
         self.pipe: Pipe | None = None
         # Whether the first of `unsent` was written in part.
         self.cut = False
+        # The end is wanted on this side: this link only writes what is left.
+        self.leaving = False
         # Messages of an earlier connection that were not written, to be sent before the pipe's.
         self._resend = unsent
         # What is in the out-buffer, oldest first: messages, and commands as bytearray.
@@ -101,8 +103,6 @@ class Link(Outlet):
         # The connection is gone, and its last bytes are in the decoder.
         self._ended_input = False
         self._dirty = False
-        # The socket is closed, and this link only writes what is left.
-        self._leaving = False
         self._established = False
         self.heartbeat: Heartbeat | None = None
         driver.links.add(self)
@@ -234,7 +234,7 @@ class Link(Outlet):
                 break
         if self._interest & _sys.WRITE:
             self._want(self._interest & ~_sys.WRITE)
-        if self._leaving:
+        if self.leaving:
             self._leave_if_done()
 
     def _release(self) -> None:
@@ -311,7 +311,7 @@ class Link(Outlet):
                     self._want(self._interest & ~_sys.READ)
             else:
                 self._read()
-        if mask & _sys.WRITE and self.stream.fd >= 0:
+        if mask & _sys.WRITE and self.stream.fd >= 0 and not self._ended_input:
             self._blocked = False
             self._write()
 
@@ -326,6 +326,8 @@ class Link(Outlet):
 
     def _input_ends(self) -> None:
         self._ended_input = True
+        # Who has gone reads nothing: what is still in the pipe stays there, for the next connection.
+        self._blocked = True
         self.connection.receive_eof()
 
     def _receive_chunk(self) -> int:
@@ -350,7 +352,7 @@ class Link(Outlet):
             return _END
         if self.heartbeat is not None:
             self.heartbeat.heard()
-        if not self._leaving or not self._established:
+        if not self.leaving or not self._established:
             connection.receive_data(data)
         return _FULL if size == _CHUNK else _DRY
 
@@ -391,7 +393,7 @@ class Link(Outlet):
         if pipe is None:
             # Its first write has found the connection broken.
             return
-        if self._leaving:
+        if self.leaving:
             if self._ended_input or connection.closed:
                 self.end()
             return
@@ -437,6 +439,7 @@ class Link(Outlet):
         if not self._raw:
             pipe.metadata["Peer-Address"] = peer_address(self.stream.fd).encode()
         pipe.outlet = self
+        driver.pattern.connected(pipe)
         self._encode()
         if not self._blocked:
             self._write()
@@ -508,11 +511,14 @@ class Link(Outlet):
 
     def leave(self) -> None:
         """The socket is closed: write what is left, read and drop what still comes, then close."""
-        self._leaving = True
+        self.leaving = True
+        if self._ended_input:
+            self.end()
+            return
         if self._paused:
             # A close with unread data would reset the connection and take our last messages with it.
             self._paused = False
-            if self.stream.fd >= 0 and not self._ended_input:
+            if self.stream.fd >= 0:
                 self._want(self._interest | _sys.READ)
         if self._dirty or not self._blocked:
             self.flush_batch()

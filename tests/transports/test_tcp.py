@@ -87,7 +87,8 @@ def accepted(listener: Any) -> Any:
     ],
 )
 def test_literal_hosts(host: str, family: int, address: tuple[Any, ...], ipv6: bool) -> None:
-    assert tcp.literal(host, 5555, ipv6) == (family, address)
+    # Without IPV6 there are no IPv6 addresses.
+    assert tcp.literal(host, 5555, ipv6) == ((family, address) if ipv6 or family == V4 else None)
 
 
 def test_the_brackets_of_ipv6_are_gone_by_then() -> None:
