@@ -14,8 +14,8 @@ import threading
 import traceback
 from typing import Any
 
-import behaviours_ends
 import behaviours_endpoints
+import behaviours_ends
 import behaviours_errors
 import behaviours_marks
 import behaviours_options

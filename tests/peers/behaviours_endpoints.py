@@ -53,8 +53,7 @@ def malformed_endpoints(world: World) -> Facts:
 
 def _done(world: World, call: Any, *arguments: Any) -> str:
     """Return "ok" or the error, whatever the call returns."""
-    found = world.outcome(lambda: call(*arguments) and None)
-    return found
+    return world.outcome(lambda: call(*arguments) and None)
 
 
 @scenario

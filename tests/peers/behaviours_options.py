@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from behaviours_world import Facts, World, scenario
 from behaviours_errors import TYPES
+from behaviours_world import Facts, World, scenario
 
 # Mechanisms of security, and what belongs to transports that are not there.
 _ELSEWHERE = ("CURVE", "PLAIN", "GSSAPI", "ZAP", "SOCKS", "WSS", "NORM", "VMCI", "MULTICAST", "RATE", "RECOVERY_IVL")
