@@ -1,6 +1,6 @@
 """What a ZeroMQ library does at the edges: `python behaviours.py zmq|mqbridge [SCENARIO ...]`.
 
-Prints one line for each fact, `scenario: fact: what was observed`; tests/test_behaviour.py compares the libraries.
+Prints one line for each fact, `scenario: fact -> what was observed`; tests/test_behaviour.py compares the libraries.
 Nothing observed depends on time: what comes is waited for, and over inproc everything happens inside the calls.
 """
 
@@ -43,10 +43,10 @@ def observe(zmq: Any, name: str, facts: queue.Queue[Any]) -> None:
     world = World(zmq)
     try:
         for fact, found in SCENARIOS[name](world):
-            facts.put(f"{fact}: {World.text(found)}")
+            facts.put(f"{fact} -> {World.text(found)}")
     except Exception as error:
         traceback.print_exc()
-        facts.put(f"raises: {type(error).__name__}")
+        facts.put(f"raises -> {type(error).__name__}")
     world.end()
     facts.put(None)
 
@@ -61,7 +61,7 @@ def main(library: str, names: list[str]) -> None:
             while (fact := facts.get(timeout=1.5 * PATIENCE)) is not None:
                 print(f"{name}: {fact}", flush=True)
         except queue.Empty:
-            print(f"{name}: hangs: yes", flush=True)
+            print(f"{name}: hangs -> yes", flush=True)
     # Those that hang cannot be ended in an orderly way.
     sys.stdout.flush()
     os._exit(0)

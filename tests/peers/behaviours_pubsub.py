@@ -347,7 +347,7 @@ def conflate(world: World) -> Facts:
         world.settle(sender, receiver)
         for number in range(5):
             sender.send_string(f"{number}")
-        yield f"{other} conflates", world.drain(receiver)
+        yield f"{other} receives and conflates", world.drain(receiver)
         sender, receiver = world.socket(one, conflate=1), world.socket(other)
         if other == "SUB":
             receiver.set(world.zmq.SUBSCRIBE, b"")
@@ -355,4 +355,4 @@ def conflate(world: World) -> Facts:
         world.settle(sender, receiver)
         for number in range(5):
             sender.send_string(f"{number}")
-        yield f"{one} conflates", world.drain(receiver)
+        yield f"{one} sends and conflates", world.drain(receiver)
