@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _ZMQ_VERSION_INFO = (4, 3, 5)
 
 # Of the names that pyzmq's `has` knows, those that mqbridge has.
-_CAPABILITIES: frozenset[str] = frozenset()
+_CAPABILITIES: frozenset[str] = frozenset({"ipc"})
 
 
 def zmq_version_info() -> tuple[int, int, int]:

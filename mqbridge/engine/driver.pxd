@@ -53,6 +53,8 @@ cdef class Driver(Wakeups):
 
     cpdef send_whole(self, message, int timeout, view)
 
+    cdef _send_amid_receiving(self)
+
     cdef _send_in_parts(self, bytes part, bint more, int timeout, view)
 
     cdef _complete(self, message, int timeout, view)

@@ -195,6 +195,8 @@ class Driver(Wakeups):
         """Send one part; the last one sends the message. `timeout` is in ms, -1 for ever, FROM_OPTIONS as set."""
         self.enter()
         try:
+            if self._incoming is not None:
+                self._send_amid_receiving()
             if more or self._outgoing is not None:
                 self._send_in_parts(part, more, timeout, view)
             else:
@@ -208,6 +210,8 @@ class Driver(Wakeups):
         """Send a whole message: bytes or a tuple of at least two."""
         self.enter()
         try:
+            if self._incoming is not None:
+                self._send_amid_receiving()
             if self._outgoing is not None:
                 message = (*self._outgoing, *((message,) if type(message) is bytes else message))  # type: ignore[misc]
                 self._complete(message, timeout, view)
@@ -216,6 +220,15 @@ class Driver(Wakeups):
             self._look_sometimes()
         finally:
             self.leave()
+
+    def _send_amid_receiving(self) -> None:
+        """A message is not received to its end; only then it is a lock-step pattern's turn to send."""
+        if not self.pattern.lock_step:
+            return
+        if not self.options.req_relaxed:
+            self.pattern.out_of_turn("send", "receive the message to its last part first")
+        self._incoming = None
+        self.more = False
 
     def _send_in_parts(self, part: bytes, more: bool, timeout: int, view: Any) -> None:
         if self._outgoing is None:
@@ -313,6 +326,8 @@ class Driver(Wakeups):
     def _receive(self, timeout: int, view: Any) -> object:
         if self.dirty:
             self.flush()
+        if self._outgoing is not None and self.pattern.lock_step:
+            self.pattern.out_of_turn("recv", "send the message to its last part first")
         message = self.pattern.receive()
         if message is None:
             return self._receive_slowly(timeout, view)
@@ -434,6 +449,8 @@ class Driver(Wakeups):
         return self._incoming is not None or self.pattern.ready_in()
 
     def _ready_out(self) -> bool:
+        if self._incoming is not None and self.pattern.lock_step and not self.options.req_relaxed:
+            return False
         return self.pattern.ready_out()
 
     def _events(self) -> int:
@@ -441,7 +458,7 @@ class Driver(Wakeups):
         found = 0
         if self._ready_in():
             found = POLLIN
-        if self.pattern.ready_out():
+        if self._ready_out():
             found |= POLLOUT
         return found
 

@@ -197,21 +197,21 @@ def _connect_inproc(driver: Any, where: Endpoint) -> Connection:
 
 
 def disconnect(driver: Any, text: str | bytes, verb: str) -> None:
-    """Undo a bind ("unbind") or a connect ("disconnect"). Raises ZMQError ENOENT if there is none."""
+    """Undo a bind ("unbind") or all connects to an endpoint ("disconnect"). Raises ZMQError ENOENT if there is none."""
     where = parse(text, "unbind" if verb == "unbind" else "disconnect")
     endpoint = str(where)
     kinds: Any = (Listener, BoundName) if verb == "unbind" else (Connector, Connection)
     driver.enter()
     try:
         made = driver.endpoints.get(endpoint, [])
-        for item in made:
-            if isinstance(item, kinds):
-                made.remove(item)
-                if not made:
-                    del driver.endpoints[endpoint]
-                item.disconnect()
-                return
-        known = ", ".join(driver.endpoints) or "none"
-        raise ZMQError(errno.ENOENT, f'{verb}("{endpoint}"): not an endpoint of this socket, which has {known}')
+        undone = [item for item in made if isinstance(item, kinds)]
+        if not undone:
+            known = ", ".join(driver.endpoints) or "none"
+            raise ZMQError(errno.ENOENT, f'{verb}("{endpoint}"): not an endpoint of this socket, which has {known}')
+        for item in undone:
+            made.remove(item)
+            item.disconnect()
+        if not made:
+            del driver.endpoints[endpoint]
     finally:
         driver.leave()

@@ -52,7 +52,8 @@ class Fifo:
     def set_limit(self, limit: int) -> None:
         """Set the high-water mark, in messages; 0 means none."""
         self.limit = limit
-        self.low_water = (limit + 1) // 2
+        # What is left when half, rounded up, is read; libzmq counts it the other way round (pipe_t::compute_lwm).
+        self.low_water = limit // 2
 
     def push(self, message: object) -> None:
         """Append a message; whether there is room is the caller's to ask."""

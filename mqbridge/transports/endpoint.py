@@ -6,6 +6,7 @@ port such as `5a` for 5, and a connect without a host for a peer that never come
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -69,7 +70,8 @@ def parse(text: str | bytes, verb: Verb = "connect") -> Endpoint:
     TypeError
         `text` is neither str nor bytes.
     ZMQError
-        EINVAL: the endpoint is malformed. EPROTONOSUPPORT: mqbridge has no such transport.
+        EINVAL: the endpoint is malformed. ENAMETOOLONG: an ipc name is too long for the operating system.
+        EPROTONOSUPPORT: mqbridge has no such transport.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
@@ -84,7 +86,7 @@ def parse(text: str | bytes, verb: Verb = "connect") -> Endpoint:
         if transport == "inproc":
             return _inproc(address)
     except _Malformed as malformed:
-        raise ZMQError(Errno.EINVAL, f'{verb}("{_printable(text)}"): {malformed}') from None
+        raise ZMQError(malformed.errno, f'{verb}("{_printable(text)}"): {malformed}') from None
     lower = transport.lower()
     advice = f"write {lower}" if lower in TRANSPORTS else f"choose from {', '.join(TRANSPORTS)}"
     problem = f'there is no transport "{transport}"; {advice}'
@@ -93,6 +95,14 @@ def parse(text: str | bytes, verb: Verb = "connect") -> Endpoint:
 
 class _Malformed(Exception):
     """What is wrong with an endpoint, and what to do."""
+
+    errno: int = Errno.EINVAL
+
+
+class _TooLong(_Malformed):
+    """An ipc name that fits into no address of the operating system."""
+
+    errno = errno.ENAMETOOLONG
 
 
 def _printable(text: str) -> str:
@@ -110,7 +120,7 @@ def _split(text: str) -> tuple[str, str]:
 def _ipc(name: str, binding: bool) -> Endpoint:
     size = len(name.encode("utf-8", "surrogateescape"))
     if size > IPC_NAME_MAX:
-        raise _Malformed(f"an ipc name has {IPC_NAME_MAX} bytes at most, this one has {size}")
+        raise _TooLong(f"an ipc name has {IPC_NAME_MAX} bytes at most, this one has {size}")
     if "\0" in name or name == "@":
         raise _Malformed("an ipc name is a file's name, or @ and an abstract name")
     if name == "*" and not binding:

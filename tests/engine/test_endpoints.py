@@ -220,10 +220,7 @@ def test_two_connections_to_one_endpoint(quiet: mqbridge.Context) -> None:
             push.send(b"%d" % number)
         assert sorted(pull.recv() for _ in range(4)) == [b"0", b"1", b"2", b"3"]
         assert len(pull._driver.pipes) == len(push._driver.pipes) == 2
-        push.disconnect("inproc://twice")
-        assert len(push._driver.pipes) == 1
-        push.send(b"one way is left")
-        assert pull.recv() == b"one way is left"
+        # One call ends both, as in libzmq.
         push.disconnect("inproc://twice")
         with pytest.raises(mqbridge.Again, match="there is no peer"):
             push.send(b"x", DONTWAIT)
