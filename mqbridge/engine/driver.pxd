@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 from mqbridge.engine.wakeups cimport Wakeups
 from mqbridge.patterns.pattern cimport Pattern
 from mqbridge.pipes.pipe cimport Pipe
+from mqbridge.zmtp.frames cimport Encoder
 
 
 cdef int _LOOK_EVERY
@@ -13,6 +14,7 @@ cdef class Driver(Wakeups):
     cdef public object engine
     cdef public object options
     cdef public Pattern pattern
+    cdef public Encoder encoder
     cdef public object timers
     cdef public set pipes
     cdef public set links

@@ -14,6 +14,7 @@ from mqbridge.engine.wakeups import Wakeups
 from mqbridge.errors import Again, ZMQError
 from mqbridge.patterns.pattern import Pattern
 from mqbridge.pipes.pipe import ATTACHED, ENDED, READABLE, WRITABLE, Pipe
+from mqbridge.zmtp.frames import Encoder, FanOut
 
 POLLIN = 1
 POLLOUT = 2
@@ -34,6 +35,7 @@ class Driver(Wakeups):
         "engine",
         "options",
         "pattern",
+        "encoder",
         "timers",
         "pipes",
         "links",
@@ -60,6 +62,8 @@ class Driver(Wakeups):
         self.pattern: Pattern = pattern
         pattern.options = options
         pattern.prepare(options)
+        # All connections' messages become frames by it.
+        self.encoder = FanOut() if pattern.fans_out else Encoder()
         self.pollset.watch(self.mailbox.signaler.fd, _sys.READ, self)
         self.timers = Timers(self.pollset)
         self.pipes: set[Pipe] = set()

@@ -46,7 +46,7 @@ cdef class Link(Outlet):
     cdef bint _established
     cdef bint _raw
 
-    @cython.locals(stream=Stream)
+    @cython.locals(stream=Stream, head=bytes, frames=bytes)
     cpdef bint take_over(self, Pipe pipe, message) except -1
 
     @cython.locals(driver=Driver, now=int64_t, last_write=int64_t)

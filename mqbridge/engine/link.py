@@ -82,7 +82,7 @@ class Link(Outlet):
         if driver.pattern.raw:
             self.connection, self._encoder = RawConnection(driver.pattern.name), RawEncoder()
         else:
-            self.connection, self._encoder = self._speak(options), Encoder()
+            self.connection, self._encoder = self._speak(options), driver.encoder
         self.pipe: Pipe | None = None
         # Whether the first of `unsent` was written in part.
         self.cut = False
@@ -128,19 +128,22 @@ class Link(Outlet):
     def take_over(self, pipe: Pipe, message: object) -> bool:
         """Put a short message into a batch that the flusher has already: what happens for each message of a stream."""
         stream = self.stream
-        if self._blocked or not self._dirty or type(message) is not bytes or not stream.scheduled():
+        if self._blocked or not self._dirty or not stream.scheduled():
             return False
-        if (
-            len(message) >= _SHORT
-            or self._raw
-            or self._message is not None
-            or not pipe.outbound.empty()
-            or stream.holds()
-        ):
+        if self._raw or self._message is not None or not pipe.outbound.empty() or stream.holds():
             return False
+        frames: bytes | None
+        if type(message) is bytes and len(message) < _SHORT:
+            head = _SHORT_HEADERS[len(message)]
+            frames = message
+        else:
+            head = b""
+            frames = self._encoder.frames_of(message)
+            if frames is None:
+                return False
         pipe.outbound.pass_by()
         self._inflight.append(message)
-        if stream.put(_SHORT_HEADERS[len(message)], message) >= _BATCH:
+        if stream.put(head, frames) >= _BATCH:
             self._write()
         return True
 

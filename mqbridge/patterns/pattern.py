@@ -28,6 +28,8 @@ class Pattern:
     renews = False
     # Whether peers speak no ZMTP: bytes as they come.
     raw = False
+    # Whether one message goes to many peers.
+    fans_out = False
     # Whether CONFLATE applies: not where messages have an order that matters, or an envelope.
     conflates = False
 
