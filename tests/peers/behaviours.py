@@ -14,6 +14,7 @@ import threading
 import traceback
 from typing import Any
 
+import behaviours_connections
 import behaviours_endpoints
 import behaviours_ends
 import behaviours_errors
@@ -32,6 +33,7 @@ TOPICS = (
     behaviours_reqrep,
     behaviours_router,
     behaviours_endpoints,
+    behaviours_connections,
     behaviours_errors,
     behaviours_options,
     behaviours_ends,

@@ -32,6 +32,8 @@ def _fairly(world: World, receiver: Any, kind: str) -> Facts:
     yield "the turn after that one", world.drain(receiver)
     d = world.socket(kind)
     d.connect(receiver.get(world.zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
+    # A PUB sends nothing before it has heard of the subscription.
+    world.settle(receiver, d)
     for name, sender in (("d", d), ("c", c), ("b", b), ("a", a)):
         for number in range(2):
             sender.send_string(f"{name}{number}")
