@@ -46,8 +46,10 @@ class Context:
     def __init__(self, io_threads: int | Context = 1, shadow: Context | int | None = None) -> None:
         if isinstance(io_threads, Context):
             io_threads, shadow = 1, io_threads
-        if not isinstance(io_threads, int) or io_threads < 0:
-            self._terminated = True
+        self._terminated = True
+        if not isinstance(io_threads, int):
+            raise TypeError(f"Context({io_threads!r}): io_threads is 0 or a positive number")
+        if io_threads < 0:
             raise ZMQError(Errno.EINVAL, f"Context({io_threads!r}): io_threads is 0 or a positive number")
         self._terminated = False
         self._defaults: dict[int, Any] = {}

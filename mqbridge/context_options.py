@@ -25,7 +25,7 @@ class ContextRow(NamedTuple):
 
 TABLE: dict[int, ContextRow] = {
     ContextOption.IO_THREADS: ContextRow(1, 0, _INT_MAX, "0: no thread; other numbers: one caretaker thread"),
-    ContextOption.MAX_SOCKETS: ContextRow(1023, 1, 65535, "sockets at a time"),
+    ContextOption.MAX_SOCKETS: ContextRow(1023, 1, _INT_MAX, "sockets at a time"),
     ContextOption.THREAD_PRIORITY: ContextRow(65535, 0, _INT_MAX, "set: the thread's priority; get: SOCKET_LIMIT"),
     ContextOption.THREAD_SCHED_POLICY: ContextRow(-1, 0, _INT_MAX, "the thread's scheduling policy; -1: as it is"),
     ContextOption.MAX_MSGSZ: ContextRow(_INT_MAX, 0, _INT_MAX, "kept, with no effect, as in libzmq"),

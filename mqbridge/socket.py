@@ -283,6 +283,8 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
             return
         if context is None:
             raise TypeError("Socket(None): give the context; or make sockets with context.socket()")
+        if not isinstance(socket_type, int):
+            raise TypeError(f"socket({socket_type!r}): expected a type such as mqbridge.REQ")
         pattern = PATTERNS.get(int(socket_type))
         if pattern is None:
             raise ZMQError(errno.EINVAL, f"socket({_type_name(socket_type)}): not a socket type that is supported yet")
@@ -354,7 +356,10 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         endpoints.disconnect(self._checked(), addr, "unbind")
 
     def disconnect(self, addr: str | bytes) -> None:
-        """Undo a connect; what was sent already is still written. Raises ZMQError ENOENT for another endpoint."""
+        """Undo all connects to an endpoint; what was sent already is still written.
+
+        Raises ZMQError ENOENT for an endpoint that was not connected to.
+        """
         endpoints.disconnect(self._checked(), addr, "disconnect")
 
     def bind_to_random_port(self, addr: str, min_port: int = 49152, max_port: int = 65536, max_tries: int = 100) -> int:
@@ -431,7 +436,9 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         """
         if self._closed_here:
             return
-        if linger is not None and (not isinstance(linger, int) or linger < -1):
+        if linger is not None and not isinstance(linger, int):
+            raise TypeError(f"close({linger!r}): linger is a number of milliseconds")
+        if linger is not None and linger < -1:
             raise ZMQError(errno.EINVAL, f"close({linger!r}): linger is -1, 0 or a number of milliseconds")
         closing.close(self._driver, linger)
         self._closed_here = True

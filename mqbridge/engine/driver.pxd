@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 from mqbridge.engine.wakeups cimport Wakeups
 from mqbridge.patterns.pattern cimport Pattern
+from mqbridge.pipes.fifo cimport Fifo
 from mqbridge.pipes.pipe cimport Pipe
 from mqbridge.zmtp.frames cimport Encoder
 
@@ -48,6 +49,9 @@ cdef class Driver(Wakeups):
     cpdef ready(self, int mask)
 
     cpdef bint attach(self, Pipe pipe) except -1
+
+    @cython.locals(pipe=Pipe, inbound=Fifo, outbound=Fifo)
+    cpdef marks_changed(self)
 
     cpdef end(self, Pipe pipe)
 

@@ -176,6 +176,23 @@ class Driver(Wakeups):
         self.changed = True
         return True
 
+    def marks_changed(self) -> None:
+        """SNDHWM or RCVHWM were set: they hold for the peers that are there, too. Whoever waits for room may get it."""
+        self.enter()
+        try:
+            for pipe in list(self.pipes):
+                pipe.set_marks(self.options.rcvhwm, self.options.sndhwm)
+                inbound, outbound = pipe.inbound, pipe.outbound
+                outlet: Any = pipe.outlet
+                if inbound.writer_sleeps and inbound.low() and outlet is not None:
+                    outlet.resume(pipe)
+                if outbound.writer_sleeps and not outbound.full():
+                    outbound.writer_sleeps = False
+                    self.pattern.writable(pipe)
+            self.changed = True
+        finally:
+            self.leave()
+
     def end(self, pipe: Pipe) -> None:
         """A peer is gone; what it sent stays readable."""
         pipe.ended = True

@@ -51,8 +51,10 @@ class Connection:
 
     def join(self, owner: Any) -> None:
         """The name is bound by `owner`: both sides' high-water marks count from now on. The registry is locked."""
-        self.mine.outbound.set_limit(_sum(self.driver.options.sndhwm, owner.options.rcvhwm))
-        self.mine.inbound.set_limit(_sum(self.driver.options.rcvhwm, owner.options.sndhwm))
+        mine, theirs = self.driver.options, owner.options
+        self.mine.extra_in, self.mine.extra_out = theirs.sndhwm or -1, theirs.rcvhwm or -1
+        self.theirs.extra_in, self.theirs.extra_out = mine.sndhwm or -1, mine.rcvhwm or -1
+        self.mine.set_marks(mine.rcvhwm, mine.sndhwm)
         outlet: Any = self.mine.outlet
         outlet.mailbox = owner.mailbox
         self.theirs.routing_id = self.driver.options.routing_id
@@ -82,11 +84,6 @@ class Connection:
         outlet: Any = self.mine.outlet
         outlet.end()
         self.driver.end(self.mine)
-
-
-def _sum(mine: int, theirs: int) -> int:
-    """Return the mark of an inproc queue: the sum of both sides', none if either has none."""
-    return mine + theirs if mine and theirs else 0
 
 
 def bind(driver: Any, text: str | bytes) -> str:

@@ -246,6 +246,7 @@ class XSub(Pattern):
         # Nor is any of them dropped at a mark, or for a later one (CONFLATE).
         if type(pipe.outbound) is Latest and pipe.outlet is None:
             pipe.outbound = Fifo(0)
+        pipe.extra_out = -1
         pipe.outbound.set_limit(0)
         self._pipes[pipe] = None
         for topic in self._subscriptions.topics():
