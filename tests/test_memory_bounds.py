@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="
 
 MIB = 1 << 20
 # Interpreted, everything is a few times slower.
-MANY = 100_000 if mqbridge.COMPILED else 30_000
+MANY = 50_000 if mqbridge.COMPILED else 20_000
 
 SENDERS = ["PUB", "XPUB", "XPUB_NODROP", "ROUTER", "ROUTER_MANDATORY", "REP", "PUSH", "DEALER", "PAIR"]
 PEERS = {"PULL": "PUSH", "PUB": "SUB", "ROUTER": "DEALER"}
