@@ -27,7 +27,7 @@ PEERS = {"PULL": "PUSH", "PUB": "SUB", "ROUTER": "DEALER"}
 @pytest.mark.parametrize("kind", SENDERS)
 def test_a_peer_that_never_reads(kind: str) -> None:
     """DESIGN.md, high-water marks; zmq_socket, "Action in mute state"."""
-    run_alone("memory.py", "one_that_never_reads", kind=kind, total=(100 if mqbridge.COMPILED else 40) * MIB)
+    run_alone("memory.py", "one_that_never_reads", kind=kind, total=(50 if mqbridge.COMPILED else 25) * MIB)
 
 
 def test_a_flood_of_subscriptions_goes_with_its_peer() -> None:
