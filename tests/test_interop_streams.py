@@ -21,7 +21,7 @@ difference, message = peer_messages.difference, peer_messages.message
 
 ANYWHERE = "tcp://127.0.0.1:*"
 MANY = 100_000
-ROUNDS = 6
+ROUNDS = 4
 
 Start = Callable[..., Any]
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="
 
 MIB = 1 << 20
 # Interpreted, everything is a few times slower.
-MANY = 100_000 if mqbridge.COMPILED else 30_000
+MANY = 50_000 if mqbridge.COMPILED else 20_000
 
 SENDERS = ["PUB", "XPUB", "XPUB_NODROP", "ROUTER", "ROUTER_MANDATORY", "REP", "PUSH", "DEALER", "PAIR"]
 PEERS = {"PULL": "PUSH", "PUB": "SUB", "ROUTER": "DEALER"}
@@ -27,7 +27,7 @@ PEERS = {"PULL": "PUSH", "PUB": "SUB", "ROUTER": "DEALER"}
 @pytest.mark.parametrize("kind", SENDERS)
 def test_a_peer_that_never_reads(kind: str) -> None:
     """DESIGN.md, high-water marks; zmq_socket, "Action in mute state"."""
-    run_alone("memory.py", "one_that_never_reads", kind=kind, total=(100 if mqbridge.COMPILED else 40) * MIB)
+    run_alone("memory.py", "one_that_never_reads", kind=kind, total=(50 if mqbridge.COMPILED else 25) * MIB)
 
 
 def test_a_flood_of_subscriptions_goes_with_its_peer() -> None:

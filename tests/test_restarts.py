@@ -27,9 +27,7 @@ peer_process = importlib.import_module("peer_process")
 message, number_of = peer_messages.message, peer_messages.number_of
 
 ANYWHERE = "tcp://127.0.0.1:*"
-RUNS = 3
-
-Scaled = Callable[[float], float]
+RUNS = 2
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
 
@@ -50,13 +48,8 @@ class Stage:
         """Return a socket, bound or connected to where the others will be."""
         made = self.context.socket(getattr(zmq, kind))
         self.made.append(made)
-        for name, value in {
-            "linger": 0,
-            "sndtimeo": 30_000,
-            "rcvtimeo": 30_000,
-            "reconnect_ivl": 20,
-            **options,
-        }.items():
+        common = {"linger": 0, "sndtimeo": 30_000, "rcvtimeo": 30_000, "reconnect_ivl": 20}
+        for name, value in {**common, **options}.items():
             made.setsockopt(getattr(zmq, name.upper()), value)
         if self.we_bind:
             made.bind(ANYWHERE)
@@ -183,13 +176,12 @@ def test_a_router_is_killed(stage: Callable[[bool], Stage], we_bind: bool) -> No
                 assert number > last, f"{number} came after {last}"
                 last = number
 
-    for run in range(RUNS):
+    for _ in range(RUNS):
         before = last
         while last < before + 2_000:
             send_and_receive()
         other.kill()
         other = here.start("echo_router")
-        assert run < RUNS
     before = last
     while last <= before:
         send_and_receive()
@@ -198,9 +190,8 @@ def test_a_router_is_killed(stage: Callable[[bool], Stage], we_bind: bool) -> No
 @both_bind
 def test_a_dealer_is_killed(stage: Callable[[bool], Stage], we_bind: bool) -> None:
     here = stage(we_bind)
-    router = here.socket("ROUTER", **({} if we_bind else {"router_handover": 1}))
     # Should the new one be there before the old one's end is seen, it may have the name.
-    router.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    router = here.socket("ROUTER", router_handover=1)
     told: queue.Queue[int] = queue.Queue()
 
     def answer() -> None:
@@ -214,7 +205,14 @@ def test_a_dealer_is_killed(stage: Callable[[bool], Stage], we_bind: bool) -> No
         for run in range(RUNS):
             first = run * 1_000_000
             other = here.start("stream_dealer", first=first, options={"ROUTING_ID": "the dealer"})
-            echoed = numbers(other, 1_000)
+            echoed: list[int] = []
+            while not echoed or echoed[-1] < first + 1_000:
+                echoed.append(other.hear("number"))
+            other.kill()
+            echoed += other.rest("number")
+            if here.library is zmq and not we_bind:
+                # A router of libzmq that connects gives the next one what was for the one before.
+                echoed = [number for number in echoed if number >= first]
             # The whole way there and back nothing is missing, from the first one on.
             assert echoed == [number for number in range(first, echoed[-1] + 1) if number % 50 != 49]
     seen = [told.get() for _ in range(told.qsize())]

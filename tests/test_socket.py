@@ -572,13 +572,13 @@ def test_an_endpoint_the_socket_does_not_have(library: ModuleType, make: Make, t
     assert caught.value.errno == errno.ENOENT
 
 
-def test_unbind_leaves_the_connections(ours: Make) -> None:
-    # libzmq ends those that the listener has accepted.
-    push, pull = join(ours("PUSH"), ours("PULL"), "tcp")
+def test_unbind_ends_the_connections_made_there(make: Make, wait_for: Callable[..., None]) -> None:
+    pull, push = join(make("PULL"), make("PUSH"), "tcp")
     push.send(b"a")
     assert pull.recv() == b"a"
-    pull.unbind(pull.last_endpoint)
     push.send(b"b")
+    push.unbind(push.last_endpoint)
+    wait_for(lambda: not push.poll(0, mqbridge.POLLOUT), "the end of the connection")
     assert pull.recv() == b"b"
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="nee
 
 # For each; interpreted, for all together.
 COUNT = 10_000 if mqbridge.COMPILED else 2_000
-PEERS = {"ROUTER": "DEALER", "PUB": "SUB", "XPUB": "SUB", "REP": "REQ", "STREAM": ""}
+PEERS = {"ROUTER": "DEALER", "PUB": "SUB", "REP": "REQ", "STREAM": ""}
 
 
 @pytest.mark.parametrize("kind", PEERS)
@@ -29,7 +29,7 @@ def test_connections_that_come_and_go(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["ROUTER", "REP"])
 def test_whole_conversations(kind: str) -> None:
-    run_alone("storms.py", "whole_conversations", kind=kind, peer=PEERS[kind], count=COUNT)
+    run_alone("storms.py", "whole_conversations", kind=kind, peer=PEERS[kind], count=COUNT // 4)
 
 
 @pytest.mark.parametrize("listening", [True, False], ids=["somebody there", "nobody there"])

@@ -2,7 +2,8 @@
 
 In each round the subscriber asks for some topics more and for others no longer, and then for the round. Subscriptions
 arrive in order: when the round is heard, all before it count, and of what is published then exactly the topics asked
-for must come. One more topic goes on all the time, also between the rounds: of that nothing may be missing.
+for must come. (A new connection is told of all in their sorted order; the round's name is behind all others.) One more
+topic goes on all the time, also between the rounds: of that nothing may be missing.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ def publish(socket: Any, rounds: int, ready: Callable[[int], bool]) -> None:
 
     for number in range(rounds):
         while not ready(number):
-            socket.send(b"round %d." % number)
+            socket.send(b"~round %d." % number)
             step()
             socket.poll(1)
         for topic in TOPICS:
             socket.send(topic)
             if len(topic) == len(b"topic 0"):
                 step()
-        socket.send(b"round %d.end" % number)
+        socket.send(b"~round %d.end" % number)
 
 
 def subscribe(socket: Any, rounds: int, tell: Callable[[int], None]) -> str:
@@ -62,7 +63,7 @@ def subscribe(socket: Any, rounds: int, tell: Callable[[int], None]) -> str:
             else:
                 socket.subscribe(TOPICS[topic])
             asked ^= {topic}
-        socket.subscribe(b"round %d." % number)
+        socket.subscribe(b"~round %d." % number)
         found = []
         told = False
         while True:
@@ -71,9 +72,9 @@ def subscribe(socket: Any, rounds: int, tell: Callable[[int], None]) -> str:
                 if steady >= 0 and int(message[1]) != steady + 1:
                     return f"round {number}: steady {int(message[1])} came after {steady}"
                 steady = int(message[1])
-            elif message[0] == b"round %d.end" % number:
+            elif message[0] == b"~round %d.end" % number:
                 break
-            elif message[0].startswith(b"round"):
+            elif message[0].startswith(b"~round"):
                 if not told:
                     tell(number)
                     told = True
@@ -81,5 +82,5 @@ def subscribe(socket: Any, rounds: int, tell: Callable[[int], None]) -> str:
                 found.append(message[0])
         if found != expected(asked):
             return f"round {number}: {len(found)} topics came where {len(expected(asked))} were due"
-        socket.unsubscribe(b"round %d." % number)
+        socket.unsubscribe(b"~round %d." % number)
     return ""
