@@ -352,7 +352,11 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         return Bound(self, endpoints.connect(self._checked(), addr), "disconnect")
 
     def unbind(self, addr: str | bytes) -> None:
-        """Stop accepting connections at an endpoint, as LAST_ENDPOINT told it; raises ZMQError ENOENT for another."""
+        """Stop accepting connections at an endpoint, as LAST_ENDPOINT told it, and end those that were accepted there.
+
+        What has come stays readable; what is queued for them is still written, within LINGER. Connections by inproc
+        live on. Raises ZMQError ENOENT for an endpoint that was not bound.
+        """
         endpoints.disconnect(self._checked(), addr, "unbind")
 
     def disconnect(self, addr: str | bytes) -> None:
@@ -437,7 +441,7 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         if self._closed_here:
             return
         if linger is not None and not isinstance(linger, int):
-            raise TypeError(f"close({linger!r}): linger is a number of milliseconds")
+            raise TypeError(f"close({linger!r}): linger is -1, 0 or a number of milliseconds")
         if linger is not None and linger < -1:
             raise ZMQError(errno.EINVAL, f"close({linger!r}): linger is -1, 0 or a number of milliseconds")
         closing.close(self._driver, linger)

@@ -294,3 +294,38 @@ def test_where_nothing_can_be_put_nothing_is_taken(
     with pytest.raises(error):
         one.recv_into(buffer, nbytes=nbytes)
     assert one.recv() == b"still there"
+
+
+# ---- METADATA
+
+
+def test_metadata_of_our_own_reaches_the_peer(context: mqbridge.Context) -> None:
+    with context.socket(mqbridge.PULL) as pull, context.socket(mqbridge.PUSH) as push:
+        pull.bind("tcp://127.0.0.1:*")
+        push.set(mqbridge.METADATA, b"X-colour:red:ish")
+        push.set(mqbridge.METADATA, b"X-size:5")
+        push.connect(pull.last_endpoint.decode())
+        push.send(b"hello")
+        frame = pull.recv(copy=False)
+        assert (frame["X-colour"], frame["x-SIZE"]) == ("red:ish", "5")
+
+
+def test_metadata_of_pyzmqs_reaches_us_and_ours_pyzmq(context: mqbridge.Context) -> None:
+    with zmq.Context() as theirs, theirs.socket(zmq.PAIR) as there, context.socket(mqbridge.PAIR) as here:
+        there.set(zmq.METADATA, b"X-from:there")
+        here.set(mqbridge.METADATA, b"X-from:here")
+        here.bind("tcp://127.0.0.1:*")
+        there.connect(here.last_endpoint.decode())
+        there.send(b"?")
+        question = here.recv(copy=False)
+        assert question["X-from"] == "there"
+        here.send(b"!")
+        assert there.recv(copy=False)["X-from"] == "here"
+
+
+@pytest.mark.parametrize("value", [b"colour:red", b"X-colour", b"X-colour:", b"X-:red", b"", b"X-\xff:red"])
+def test_what_is_no_metadata(context: mqbridge.Context, value: bytes) -> None:
+    with context.socket(mqbridge.PUSH) as push:
+        with pytest.raises(mqbridge.ZMQError, match="METADATA") as wrong:
+            push.set(mqbridge.METADATA, value)
+        assert wrong.value.errno == mqbridge.EINVAL

@@ -796,9 +796,9 @@ def test_disconnect_delivers_what_was_sent(make: Make, transport: str) -> None:
 @pytest.mark.parametrize("linger", [-2, 1.5, "1"])
 def test_a_wrong_linger_is_refused(ours: Make, linger: Any) -> None:
     socket = ours("PUSH")
-    with pytest.raises(mqbridge.ZMQError, match=re.escape(f"close({linger!r}): linger is -1, 0 or")) as caught:
+    error = mqbridge.ZMQError if linger == -2 else TypeError
+    with pytest.raises(error, match=re.escape(f"close({linger!r}): linger is -1, 0 or")):
         socket.close(linger)
-    assert caught.value.errno == errno.EINVAL
     assert not socket.closed
 
 

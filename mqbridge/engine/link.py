@@ -121,6 +121,7 @@ class Link(Outlet):
             mechanism="NULL",
             routing_id=options.routing_id,
             max_message_size=options.maxmsgsize,
+            properties=options.properties,
         )
 
     # ---- outwards

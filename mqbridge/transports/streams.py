@@ -16,6 +16,8 @@ STREAMS: dict[str, ModuleType] = {"tcp": tcp, "ipc": ipc}
 
 def peer_address(fd: int) -> str:
     """Return where a connection's peer is: an IP address, or `localhost:uid:gid:pid` for ipc; "" if it has gone."""
+    if fd < 0:
+        return ""
     handle = socket(fileno=fd)
     try:
         if handle.family == _socket.AF_UNIX:

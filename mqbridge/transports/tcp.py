@@ -174,6 +174,8 @@ def tune(handle: Any, options: Options) -> None:
         ):
             if value > 0 and hasattr(_socket, name):
                 handle.setsockopt(_socket.IPPROTO_TCP, getattr(_socket, name), value)
+    if options.tcp_maxrt > 0 and hasattr(_socket, "TCP_USER_TIMEOUT"):
+        handle.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_USER_TIMEOUT, options.tcp_maxrt)
     if options.tos > 0:
         handle.setsockopt(_socket.IPPROTO_IP, _socket.IP_TOS, options.tos)
 
