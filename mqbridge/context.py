@@ -223,6 +223,10 @@ class Context:
         return f"<{type(self).__name__} at {id(self):#x}{state}, {len(self._sockets)} sockets>"
 
 
+# pyzmq's name for what is not asyncio's.
+SyncContext = Context
+
+
 def _number(number: int) -> Hub:
     hub = _numbered.get(number)
     if hub is None:

@@ -480,6 +480,10 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         return view
 
 
+# pyzmq's name for what is not asyncio's.
+SyncSocket = Socket
+
+
 class Bound:
     """What bind and connect return: usable in a `with` statement, which undoes them at its end."""
 

@@ -13,12 +13,13 @@ from typing import Literal
 
 from ..constants import Errno
 from ..errors import ZMQError
+from ..version import IPC_PATH_MAX_LEN
 
 Verb = Literal["bind", "unbind", "connect", "disconnect"]
 
 TRANSPORTS = ("tcp", "ipc", "inproc")
 INPROC_NAME_MAX = 256
-IPC_NAME_MAX = 107
+
 
 # Host names, interface names and IPv4 addresses; or an IPv6 address, which has at least two colons.
 # Both may have a zone (RFC 4007).
@@ -119,8 +120,8 @@ def _split(text: str) -> tuple[str, str]:
 
 def _ipc(name: str, binding: bool) -> Endpoint:
     size = len(name.encode("utf-8", "surrogateescape"))
-    if size > IPC_NAME_MAX:
-        raise _TooLong(f"an ipc name has {IPC_NAME_MAX} bytes at most, this one has {size}")
+    if size > IPC_PATH_MAX_LEN:
+        raise _TooLong(f"an ipc name has {IPC_PATH_MAX_LEN} bytes at most, this one has {size}")
     if "\0" in name or name == "@":
         raise _Malformed("an ipc name is a file's name, or @ and an abstract name")
     if name == "*" and not binding:
