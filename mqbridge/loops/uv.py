@@ -161,7 +161,8 @@ class Poll:
                 if callback is not None:
                     callback(self)
             finally:
-                self.loop = None
+                # As it is with pyuv's closed handles.
+                self.loop, self._ref = None, False
 
         self._backend.later(self.loop, closed)
 

@@ -190,8 +190,10 @@ class GeventLoop:
             self._check.close()
             self._idle.close()
         # Somebody else may have wrapped it after us; then ours stays, and does nothing of its own.
-        if self._loop.__dict__.get("_run_callbacks") == self._run_callbacks:
-            self._loop._run_callbacks = self._original
+        if vars(self._loop).get("_run_callbacks") == self._run_callbacks:
+            del self._loop._run_callbacks
+            if self._original != self._loop._run_callbacks:
+                self._loop._run_callbacks = self._original
 
     @staticmethod
     def later(loop: Any, callback: Callable[[], None]) -> None:
