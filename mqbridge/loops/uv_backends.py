@@ -62,6 +62,10 @@ class Backend(Protocol):
     def close(self) -> None:
         """Undo everything; nothing is watched any more."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether somebody else has destroyed the loop, or closed all that it has; then all of this does nothing."""
+
 
 class PyuvLoop:
     """A `pyuv.Loop`."""
@@ -86,7 +90,7 @@ class PyuvLoop:
 
     def unwatch(self, token: Any) -> None:
         """As in `Backend`. pyuv keeps the handle until libuv has closed it (P26)."""
-        token.close()
+        _close(token)
 
     def set_ref(self, token: Any, ref: bool) -> None:
         """As in `Backend`."""
@@ -94,13 +98,13 @@ class PyuvLoop:
 
     def hurry(self) -> None:
         """As in `Backend`: libuv does not wait while a handle is idle."""
-        if not self._hurried:
+        if not self._hurried and not self.gone:
             self._hurried = True
             self._idle.start(_nothing)
 
     def relax(self) -> None:
         """As in `Backend`."""
-        if self._hurried:
+        if self._hurried and not self.gone:
             self._hurried = False
             self._idle.stop()
 
@@ -120,7 +124,12 @@ class PyuvLoop:
     def close(self) -> None:
         """As in `Backend`."""
         for handle in (self._prepare, self._check, self._idle):
-            handle.close()
+            _close(handle)
+
+    @property
+    def gone(self) -> bool:
+        """As in `Backend`."""
+        return bool(self._idle.closed)
 
     @staticmethod
     def later(loop: Any, callback: Callable[[], None]) -> None:
@@ -158,24 +167,24 @@ class GeventLoop:
 
     def unwatch(self, token: Any) -> None:
         """As in `Backend`. A loop that was destroyed has closed its handles; they must not be touched."""
-        if self._loop.ptr:
+        if not self.gone:
             token.stop()
             token.close()
 
     def set_ref(self, token: Any, ref: bool) -> None:
         """As in `Backend`. The descriptor is ours alone, and so is the watcher that its watchers share."""
-        if self._loop.ptr:
+        if not self.gone:
             token._watcher_ref.ref = ref
 
     def hurry(self) -> None:
         """As in `Backend`."""
-        if not self._hurried and self._loop.ptr:
+        if not self._hurried and not self.gone:
             self._hurried = True
             self._idle.start(_nothing)
 
     def relax(self) -> None:
         """As in `Backend`."""
-        if self._hurried and self._loop.ptr:
+        if self._hurried and not self.gone:
             self._hurried = False
             self._idle.stop()
 
@@ -186,7 +195,7 @@ class GeventLoop:
     def close(self) -> None:
         """As in `Backend`."""
         self._before_wait = None
-        if self._loop.ptr:
+        if not self.gone:
             self._check.close()
             self._idle.close()
         # Somebody else may have wrapped it after us; then ours stays, and does nothing of its own.
@@ -194,6 +203,11 @@ class GeventLoop:
             del self._loop._run_callbacks
             if self._original != self._loop._run_callbacks:
                 self._loop._run_callbacks = self._original
+
+    @property
+    def gone(self) -> bool:
+        """As in `Backend`."""
+        return not self._loop.ptr
 
     @staticmethod
     def later(loop: Any, callback: Callable[[], None]) -> None:
@@ -216,6 +230,12 @@ def backend_for(loop: Any) -> type[PyuvLoop] | type[GeventLoop]:
         f"Poll({loop!r}, ...): the loop is a pyuv.Loop, or gevent's on libuv: "
         'gevent.config.loop = "libuv" (or GEVENT_LOOP=libuv), then gevent.get_hub().loop'
     )
+
+
+def _close(handle: Any) -> None:
+    """Close a handle of pyuv's, unless a program has closed all of `loop.handles`, ours too."""
+    if not handle.closed:
+        handle.close()
 
 
 def _nothing(*args: object) -> None:

@@ -11,12 +11,14 @@ import gc
 import itertools
 import os
 import random
+import signal
 import socket as system
 import subprocess
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -24,7 +26,7 @@ import pytest
 import zmq
 
 import mqbridge
-from mqbridge.loops import readiness, uv
+from mqbridge.loops import readiness, uv, uv_hooks
 from mqbridge.loops.uv import UV_READABLE, UV_WRITABLE, HandleClosedError, Poll
 
 Make = Callable[..., Any]
@@ -372,7 +374,7 @@ def test_what_pyuvs_poll_has_is_here() -> None:
 
 def test_wrong_arguments(uvloop: Loop, make: Make) -> None:
     socket = make("PULL")
-    with pytest.raises(TypeError, match="pyuv.Loop"):
+    with pytest.raises(TypeError, match=r"pyuv\.Loop"):
         Poll(object(), socket)
     with pytest.raises(TypeError, match="ZeroMQ socket"):
         Poll(uvloop.loop, 0)
@@ -670,7 +672,7 @@ def test_p12_an_error_of_events_is_reported(
     monkeypatch.setattr("mqbridge.engine.views.View.events" if library is mqbridge else "zmq.Socket.getsockopt", broken)
     if library is zmq:
         monkeypatch.undo()
-        monkeypatch.setattr(uv._StockCopy, "events", broken)
+        monkeypatch.setattr(uv_hooks.StockCopy, "events", broken)
     poll.start(UV_READABLE, taker)
     uvloop.until(lambda: taker.calls)
     assert taker.calls == [(None, UV_ECANCELED)]
@@ -864,7 +866,7 @@ def test_p29_stopped_and_then_closed(uvloop: Loop, pair: Pair) -> None:
 @pytest.mark.parametrize("where", ["before the loop runs", "by a timer"])
 def test_p28_p30_closed_while_watched(uvloop: Loop, inproc: Pair, where: str) -> None:
     """One report of the error, for each Poll; then the loop has nothing to do."""
-    left, right = inproc()
+    left, _ = inproc()
     takers = [Taker(), Taker()]
     for taker in takers:
         uvloop.poll(left).start(BOTH, taker)
@@ -1014,6 +1016,37 @@ def test_p34_a_loop_is_gone_and_the_next_works(uvloop: Loop, inproc: Pair, limit
         right.send(b"message")
         uvloop.until(lambda taker=taker: taker.messages)
         new.close()
+
+
+def test_p34_a_program_closes_all_handles(uvloop: Loop, inproc: Pair) -> None:
+    """Also those that are ours, as pyuv's programs do when they end; the loop can still be used."""
+    if not isinstance(uvloop.flavour, Pyuv):
+        pytest.skip("gevent's loop does not list its handles")
+    left, right = inproc()
+    for late in (False, True):
+        poll = uvloop.poll(left)
+        poll.start(BOTH, Taker())
+        uvloop.turns(2)
+        for handle in uvloop.loop.handles:
+            if not handle.closed:
+                handle.close()
+        if late:
+            uvloop.loop.run()
+        poll.stop()
+        poll.ref = False
+        poll.touched()
+        taker = Taker()
+        new = uvloop.poll(left)
+        new.start(UV_READABLE, taker)
+        right.send(b"message")
+        uvloop.until(lambda taker=taker: taker.messages)
+        poll.close()
+        new.close()
+    forgotten = Poll(uvloop.loop, left)
+    forgotten.start(BOTH, Taker())
+    for handle in uvloop.loop.handles:
+        if not handle.closed:
+            handle.close()
 
 
 STORM = """
@@ -1315,3 +1348,46 @@ mqbridge.loops.uv.HandleClosedError("as pyuv's")
 def test_other_names_are_not_there() -> None:
     with pytest.raises(AttributeError, match="nothing"):
         uv.nothing  # noqa: B018
+
+
+# ---- the example
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_the_example_serves_a_stock_client(root: Path, number: int, limit: float) -> None:
+    pytest.importorskip("pyuv")
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", str(root / "examples" / "loop_uv.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        places = dict(process.stdout.readline().split() for _ in range(3))
+        assert sorted(places) == ["PUB", "REP", "TCP"]
+        host, _, port = places["TCP"].rpartition(":")
+        with zmq.Context() as context, context.socket(zmq.REQ) as req, context.socket(zmq.SUB) as sub:
+            for socket in (req, sub):
+                socket.linger, socket.rcvtimeo = 0, int(limit * 1000)
+            req.connect(places["REP"])
+            sub.connect(places["PUB"])
+            sub.subscribe("tick")
+            with system.create_connection((host, int(port)), timeout=limit) as connection:
+                lines = connection.makefile("rb")
+                for turn in range(50):
+                    req.send_string(f"hello {turn}")
+                    connection.sendall(b"a line\nand ano")
+                    connection.sendall(b"ther\n")
+                    assert req.recv_string() == f"HELLO {turn}"
+                    assert [lines.readline(), lines.readline()] == [b"A LINE\n", b"AND ANOTHER\n"]
+                ticks = [int(sub.recv().split()[1]) for _ in range(3)]
+                assert ticks == list(range(ticks[0], ticks[0] + 3))
+                process.send_signal(number)
+                _, errors = process.communicate(timeout=limit)
+                assert (process.returncode, errors) == (0, "")
+                lines.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.communicate()

@@ -49,7 +49,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 def test_the_class_for_a_loop(turning: Turning) -> None:
     assert backend_for(turning.loop) in (PyuvLoop, GeventLoop)
-    with pytest.raises(TypeError, match="pyuv.Loop"):
+    with pytest.raises(TypeError, match=r"pyuv\.Loop"):
         backend_for(None)
 
 
