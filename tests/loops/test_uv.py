@@ -790,7 +790,7 @@ for poll in polls:
     poll.close()
 loop.run()
 left.close(0), right.close(0), context.term()
-print(1 in calls)
+print(sorted(set(calls)))
 """
 
 
@@ -798,13 +798,16 @@ print(1 in calls)
     ("polls", "good"), [(("ours", "ours"), True), (("pyuv", "ours"), True), (("pyuv", "pyuv"), False)], ids=str
 )
 def test_p15_p25_a_second_poll_of_a_stock_socket(polls: tuple[str, str], good: bool) -> None:
-    """Two of pyuv's abort the process; ours has its own number, whoever else watches the socket's FD."""
+    """Two of pyuv's abort the process, or one is silent; ours has its own number, whoever else watches the FD."""
     pytest.importorskip("pyuv")
     done = run_apart(TWO_POLLS, *polls)
-    if good:
-        assert (done.returncode, done.stderr, done.stdout) == (0, "", "True\n")
+    well = (done.returncode, done.stderr) == (0, "")
+    if polls == ("ours", "ours"):
+        assert well and done.stdout == "[0, 1]\n"
+    elif good:
+        assert well and "1" in done.stdout
     else:
-        assert done.returncode != 0, "pyuv has become better: say so in the documentation"
+        assert not well or done.stdout != "[0, 1]\n", "pyuv has become better: say so in the documentation"
 
 
 def test_p26_a_poll_without_a_reference(uvloop: Loop, inproc: Pair) -> None:
