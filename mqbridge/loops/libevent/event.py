@@ -121,7 +121,9 @@ class Event(RawEvent):
             _check_open(self.source, self._fd)
             self.base.add_file(self, self._fd)
         elif self.what & EV_SIGNAL:
-            self._check_signals()
+            if any(base.signals for base in list(bases) if base is not self.base):
+                raise RuntimeError("another EventBase has signals pending, and libevent delivers them to one base only")
+            self.base.signals.add(self)
         if lib.event_add(self.pointer, value) != 0:
             error = ffi.errno
             self._settle()
@@ -214,11 +216,6 @@ class Event(RawEvent):
         if not self.pointer:
             raise RuntimeError("this Event was freed")
 
-    def _check_signals(self) -> None:
-        for base in bases:
-            if base is not self.base and any(event.what & EV_SIGNAL for event in base.held):
-                raise RuntimeError("another EventBase has signals pending, and libevent delivers them to one base only")
-
     def _settle_if_over(self) -> None:
         if not lib.event_pending(self.pointer, _KINDS, ffi.NULL):
             self._settle()
@@ -226,6 +223,7 @@ class Event(RawEvent):
     def _settle(self) -> None:
         """It is not pending any more."""
         self.base.held.discard(self)
+        self.base.signals.discard(self)
         watched, self.watched = self.watched, None
         if watched is not None:
             watched.detach(self)

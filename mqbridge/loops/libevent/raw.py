@@ -40,6 +40,7 @@ class RawEvent:
         """Delete and free it; nothing happens when that was done before."""
         if self.pointer:
             self.pointer = ffi.NULL
+            _events.pop(self._number, None)
             self.base.freed(self._number)
 
     def __del__(self) -> None:
@@ -62,6 +63,7 @@ class RawBase:
         # How many callbacks of users have run.
         self.ran = 0
         self._process = os.getpid()
+        _need_descriptors(4)
         self.pointer = lib.event_base_new()
         if not self.pointer:
             raise OSError(ffi.errno, f"event_base_new: {os.strerror(ffi.errno)}")
@@ -129,6 +131,17 @@ class RawBase:
         lib.event_base_loopbreak(self.pointer)
 
 
+def _need_descriptors(count: int) -> None:
+    """Raise OSError if there are not so many left: libevent ends the process when it wants one and gets none (P42)."""
+    opened: list[int] = []
+    try:
+        while len(opened) < count:
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
 #: All that there are.
 bases: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -155,7 +168,8 @@ def _raised(kind: Any, error: BaseException, traceback: Any) -> None:
 def _called(fd: int, what: int, arg: Any) -> None:
     """Each callback of libevent."""
     event = _events.get(_number_of(arg))
-    if event is not None:
+    # A child that was forked by a callback calls nobody, until the base is its own (P35).
+    if event is not None and not event.base.lost:
         event.begun = False
         called = True  # noqa: F841 (for _raised)
         event.fired(what)

@@ -78,7 +78,9 @@ class Watched:
         """An event waits for the socket from now on. Raises OSError when its descriptor cannot be watched."""
         # The watch comes first, then the look.
         if not self.events and lib.event_add(self._edge.pointer, ffi.NULL) != 0:
-            raise OSError(ffi.errno, f"libevent cannot watch descriptor {self.view.fileno()} of {self.socket!r}")
+            error = ffi.errno
+            self.base.idle[self] = None
+            raise OSError(error, f"libevent cannot watch descriptor {self.view.fileno()} of {self.socket!r}")
         self.events[event] = None
         self.prioritise()
         self.watch.want(self._wanted())

@@ -37,11 +37,17 @@ class Base(RawBase):
         self.watched: dict[Any, Watched] = {}
         # Those of them that no event waits for.
         self.idle: dict[Watched, None] = {}
+        # The signals' events that are pending.
+        self.signals: set[Event] = set()
         self._files: dict[int, set[Event]] = {}
         # How the last loop ended.
         self.broken = False
         self.exited = False
-        self.wakeup = Wakeup(self)
+        try:
+            self.wakeup = Wakeup(self)
+        except BaseException:
+            self.dispose()
+            raise
 
     # ---- the loop
 
@@ -151,6 +157,6 @@ class Base(RawBase):
         views = [watched.view for watched in self.watched.values()]
         self.dispose()
         self.wakeup.close()
-        for collection in (self.held, self.watched, self.idle, self._files):
+        for collection in (self.held, self.watched, self.idle, self.signals, self._files):
             collection.clear()
         return views

@@ -21,6 +21,7 @@ class Wakeup(RawEvent):
     __slots__ = ("_reader", "_writer", "_calls", "_previous")
 
     def __init__(self, base: RawBase) -> None:
+        self.pointer = ffi.NULL
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         # The wake-up descriptor that was there before the loop began; None: it has not.
         self._previous: int | None = None

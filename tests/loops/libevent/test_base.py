@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import resource
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,7 +47,7 @@ def test_p32_freed_by_its_own_callback(connect: Any, no_descriptor_leak: None, h
     assert left.recv(zmq.DONTWAIT) == b"message"
 
 
-def test_a_freed_base_leaves_sockets_and_files_open(connect: Any, pipe: Any) -> None:
+def test_p34_a_freed_base_leaves_sockets_and_files_open(connect: Any, pipe: Any) -> None:
     left, right = connect()
     for _ in range(3):
         with ev.EventBase() as base:
@@ -51,6 +56,49 @@ def test_a_freed_base_leaves_sockets_and_files_open(connect: Any, pipe: Any) -> 
             base.loop(ev.EVLOOP_NONBLOCK)
     right.send(b"message")
     assert left.recv() == b"message"
+
+
+@pytest.fixture
+def scarce() -> Iterator[list[int]]:
+    """All descriptors that this process may still have, open: each one closed is one to spare."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    opened = []
+    with contextlib.suppress(OSError):
+        while True:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    yield opened
+    for fd in opened:
+        os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_p42_no_descriptors_left(no_descriptor_leak: None, scarce: list[int]) -> None:
+    """A base that cannot be made says so; libevent itself would end the process."""
+    failures = 0
+    while True:
+        try:
+            ev.EventBase().free()
+            break
+        except OSError as error:
+            assert error.errno == errno.EMFILE
+        failures += 1
+        os.close(scarce.pop())
+    assert 4 < failures < 8
+
+
+@pytest.mark.parametrize("library", ["mqbridge", "alone"], indirect=True)
+def test_p42_no_descriptors_for_a_socket(make: Any, base: Any, request: pytest.FixtureRequest) -> None:
+    event = ev.Event(base, make("PULL"), ev.EV_READ, print)
+    scarce = request.getfixturevalue("scarce")
+    for _ in range(2):
+        with pytest.raises(OSError) as caught:
+            event.add()
+        assert caught.value.errno == errno.EMFILE
+        assert (event.pending(), base.dispatch()) == (0, 1)
+        os.close(scarce.pop())
+    event.add()
+    assert event.pending() == ev.EV_READ
 
 
 def test_priorities(base: Any) -> None:

@@ -308,7 +308,7 @@ def test_p14_two_bases_watch_one_socket(connect: Pair, base: Any, limit: float) 
             pull.recv()
 
 
-def test_p14_many_events_share_a_watch(connect: Pair, base: Any) -> None:
+def test_p13_p14_p25_many_events_share_a_watch(connect: Pair, base: Any) -> None:
     left, right = connect()
     calls: list[int] = []
     events = [
