@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import mqbridge
+
 sys.path.append(str(Path(__file__).resolve().parents[2] / "peers"))
 run_alone = importlib.import_module("peer_process").run_alone
 
@@ -71,6 +73,8 @@ def test_p37_an_interrupt_before_a_callback_has_begun(base: Any) -> None:
 
 @pytest.mark.parametrize("library", ["mqbridge", "pyzmq"])
 def test_p37_interrupts_at_all_moments(library: str) -> None:
+    if library == "mqbridge" and not mqbridge.COMPILED:
+        pytest.skip("interpreted, a signal handler may raise in the middle of the engine")
     run_alone(PROGRAM, "interrupted", library=library)
 
 
