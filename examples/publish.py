@@ -28,7 +28,6 @@ INPROC_SUBSCRIBERS = (("weather.",), ("traffic.oslo", "weather.oslo"))
 
 def publisher(context: Any, endpoint: str, others: str) -> None:
     with ThreadPoolExecutor() as threads, context.socket(zmq.XPUB) as socket:
-        socket.LINGER = 10_000  # milliseconds that the last messages may take
         socket.XPUB_VERBOSE = 1  # tell of each subscription, also to what somebody else has already
         socket.XPUB_NODROP = 1  # wait for a slow subscriber; the default is that it misses messages
         socket.bind(endpoint)
@@ -41,7 +40,7 @@ def publisher(context: Any, endpoint: str, others: str) -> None:
 
 
 def publish(socket: Any, subscribers: int) -> None:
-    """Wait for the subscribers, then send all messages."""
+    """Wait for the subscribers, send all messages, and wait until the subscribers have left."""
     waiting = subscribers
     while waiting:
         # A subscription is the byte 1 and the topic. That to the end is each subscriber's last.
@@ -52,6 +51,9 @@ def publish(socket: Any, subscribers: int) -> None:
             socket.send_multipart([topic, b"%d" % number])
     socket.send_multipart([END, b"%d" % MESSAGES])
     print(f"publisher: {len(TOPICS) * MESSAGES:,} messages for {subscribers} subscribers")
+    # The byte 0 takes a subscription back, and comes when the last subscriber has left.
+    while socket.recv() != b"\0" + END:
+        pass
 
 
 def subscriber(context: Any, endpoint: str, *topics: str) -> None:

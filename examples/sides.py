@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import inspect
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import FrameType
 
 from library import zmq
 
 LINGER = 1000  # milliseconds that messages may still take to leave when a side ends
+ENDED = b"\0"
 
 
 def run(alone: Callable[..., None], *sides: Callable[..., None]) -> None:
     """Call the side that the command line names, with a context and the rest of the command line; or else `alone`.
 
-    A side runs in a thread of its own. The main thread is the one that signals come to, and it only waits: for the end
-    of the side, or for SIGINT (Ctrl-C) or SIGTERM. Then it terminates the context, so that whatever the side waits for
-    raises ContextTerminated, and the side leaves its `with` statements. A KeyboardInterrupt in the side itself could
-    come between any two steps of anything.
+    A side runs in a thread of its own. The main thread, which signals come to, only waits: for the end of the side, or
+    for SIGINT (Ctrl-C) or SIGTERM. Then it terminates the context, so that whatever the side waits for raises
+    ContextTerminated, and the side leaves its `with` statements. A KeyboardInterrupt inside the side could come between
+    any two steps of anything.
     """
     name, *arguments = sys.argv[1:] or [alone.__name__]
     side = {each.__name__: each for each in (alone, *sides)}.get(name)
@@ -32,22 +33,24 @@ def run(alone: Callable[..., None], *sides: Callable[..., None]) -> None:
         side = None
     if side is None:
         sys.exit(sys.modules["__main__"].__doc__)
-    with ThreadPoolExecutor() as threads, suppress(KeyboardInterrupt):
-        context = zmq.Context()
-        context.linger = LINGER
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGTERM, stop)
-        try:
-            threads.submit(side, context, *arguments).result()
-        finally:
-            context.term()
 
-
-def stop(number: int, frame: FrameType | None) -> None:
-    """The first signal ends the program in good order; a second Ctrl-C ends it at once."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    raise KeyboardInterrupt
+    context = zmq.Context()
+    context.linger = LINGER
+    reading, writing = socket.socketpair()
+    with reading, writing, ThreadPoolExecutor() as threads:
+        # A signal writes its number to the pair, and the end of the side ENDED: whatever comes first is read.
+        writing.setblocking(False)
+        signal.set_wakeup_fd(writing.fileno())
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        outcome = threads.submit(side, context, *arguments)
+        outcome.add_done_callback(lambda _: writing.send(ENDED))
+        first = reading.recv(1)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends it at once
+        context.term()
+        if first == ENDED:
+            outcome.result()
 
 
 class Side:
