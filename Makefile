@@ -50,4 +50,6 @@ else
 	    echo "cannot make a virtual environment; install python3-venv (apt-get install python3-venv) or uv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 endif
+	@$(BIN)/python -m mqbridge.loops.build_pyuv --quiet || \
+	    echo "going on without pyuv: its tests are skipped, those of gevent's libuv are not" >&2
 	@touch $@

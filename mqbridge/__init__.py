@@ -26,12 +26,21 @@ if _os.environ.get("MQBRIDGE_PURE", "0") not in ("", "0"):
 
 # isort: split
 from . import _sys
+from . import errors as error  # noqa: F401  (pyzmq's name for that module)
 from .constants import *
 from .context import Context as Context
+from .context import SyncContext as SyncContext
 from .errors import *
+from .frame import COPY_THRESHOLD as COPY_THRESHOLD
+from .frame import Frame as Frame
+from .frame import Message as Message
+from .frame import MessageTracker as MessageTracker
 from .poller import Poller as Poller
 from .poller import select as select
+from .proxy import device as device
+from .proxy import proxy as proxy
 from .socket import Socket as Socket
+from .socket import SyncSocket as SyncSocket
 from .version import *
 
 #: Whether the hot modules in use are compiled. All of them are, or none.

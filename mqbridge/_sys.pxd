@@ -20,6 +20,10 @@ cdef class Lock:
     cdef bint _wait(self, unsigned long me) except -1
 
 
+cdef class Buffer:
+    cdef readonly bytes data
+
+
 cdef class Growing:
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t missing

@@ -64,6 +64,19 @@ class Lock:
         return owned
 
 
+class Buffer:
+    """What shows some bytes as a buffer, for classes that are more than bytes."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    # Python 3.12 and newer ask for it; older ones know buffers only from C.
+    def __buffer__(self, flags: int) -> memoryview:
+        return memoryview(self.data)
+
+
 class Growing:
     """The bytes of one large frame, gathered as they arrive.
 
@@ -293,6 +306,7 @@ class EventFd:
     __slots__ = ("fd", "_lock")
 
     def __init__(self) -> None:
+        self.fd = -1
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         # Without it the number could be another file's between the test and the write.
         self._lock = allocate_lock()
@@ -330,7 +344,9 @@ class EventFd:
 
     def __del__(self) -> None:
         if self.fd >= 0:
-            _close(self.fd)
+            # Once only, also if another finalizer brings this back to life.
+            fd, self.fd = self.fd, -1
+            _close(fd)
 
 
 # Still there when the interpreter takes its modules to pieces.

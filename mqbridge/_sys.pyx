@@ -8,6 +8,7 @@ What the calls have in common: descriptors are ints, durations and the clock are
 OSError, and "not now" (EAGAIN) is None, False or -1 as each docstring says. Every write carries MSG_NOSIGNAL (P41).
 """
 
+from cpython.buffer cimport PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_DECREF, Py_XDECREF, PyObject
@@ -229,6 +230,17 @@ cdef class Lock:
     cpdef bint held(self) except -1:
         """Return whether the calling thread holds the lock."""
         return self._owner == PyThread_get_thread_ident()
+
+
+cdef class Buffer:
+    """What shows some bytes as a buffer, for classes that are more than bytes."""
+
+    def __init__(self, bytes data):
+        self.data = data
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        # Whoever looks at it holds the bytes themselves.
+        PyObject_GetBuffer(self.data, view, flags)
 
 
 cdef class Growing:

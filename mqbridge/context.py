@@ -10,14 +10,15 @@ from typing import Any
 
 from mqbridge import _sys
 from mqbridge.constants import ContextOption, Errno, SocketOption
+from mqbridge.context_options import ContextOptions
 from mqbridge.engine.hub import Hub
 from mqbridge.errors import ZMQError
 from mqbridge.socket import Socket
 
 _OWN_NAMES = {member.name.lower(): member for member in ContextOption}
 _OPTION_NAMES = {name.lower(): member for name, member in SocketOption.__members__.items()}
-_MAX_SOCKETS = 1023
-_MAX_SOCKETS_LIMIT = 65535
+# Contexts by their number; see `Context.underlying`.
+_numbered: weakref.WeakValueDictionary[int, Hub] = weakref.WeakValueDictionary()
 
 
 class Context:
@@ -27,24 +28,37 @@ class Context:
     ----------
     io_threads
         1 (or more): a caretaker thread looks after sockets that nobody has visited for a moment. 0: there is no
-        thread at all; connections make progress only while the application or its loop is in a socket.
+        thread at all; connections make progress only while the application or its loop is in a socket. A context:
+        the same as `shadow`.
+    shadow
+        Another context, or its `underlying` number, to share the sockets' engine with: inproc names meet, and
+        terminating either terminates both for their sockets. Without it the context is one of its own.
 
     Options of sockets set on the context (`context.linger = 0`) are the defaults of sockets made after that.
     """
 
+    # What `socket` makes.
+    _socket_class: type[Socket] = Socket
     _instance: Context | None = None
     _instance_pid = 0
     _instance_lock: Any = _sys.allocate_lock()
 
-    def __init__(self, io_threads: int = 1) -> None:
-        if not isinstance(io_threads, int) or io_threads < 0:
-            self._terminated = True
+    def __init__(self, io_threads: int | Context = 1, shadow: Context | int | None = None) -> None:
+        if isinstance(io_threads, Context):
+            io_threads, shadow = 1, io_threads
+        self._terminated = True
+        if not isinstance(io_threads, int):
+            raise TypeError(f"Context({io_threads!r}): io_threads is 0 or a positive number")
+        if io_threads < 0:
             raise ZMQError(Errno.EINVAL, f"Context({io_threads!r}): io_threads is 0 or a positive number")
         self._terminated = False
-        self._max_sockets = _MAX_SOCKETS
         self._defaults: dict[int, Any] = {}
         self._sockets: weakref.WeakSet[Socket] = weakref.WeakSet()
-        self._hub = Hub(io_threads)
+        self._shadows = bool(shadow)
+        if not shadow:
+            self._hub = Hub(ContextOptions(io_threads))
+        else:
+            self._hub = _number(shadow) if isinstance(shadow, int) else shadow._hub
 
     @classmethod
     def instance(cls, io_threads: int = 1) -> Context:
@@ -55,6 +69,23 @@ class Context:
                 cls._instance_pid = os.getpid()
             return cls._instance
 
+    @classmethod
+    def shadow(cls, address: Context | int) -> Context:
+        """Return another object for a context, given by itself or by its `underlying` number."""
+        return cls(shadow=address)
+
+    def __copy__(self, memo: Any = None) -> Context:
+        return type(self)(shadow=self)
+
+    __deepcopy__ = __copy__
+
+    @property
+    def underlying(self) -> int:
+        """A number that stands for this context in `Context.shadow`, while the context is there."""
+        number = id(self._hub)
+        _numbered[number] = self._hub
+        return number
+
     def socket(self, socket_type: int, socket_class: type[Socket] | None = None) -> Socket:
         """Return a new socket, e.g. `context.socket(mqbridge.REQ)`.
 
@@ -62,11 +93,13 @@ class Context:
         ------
         ZMQError
             EINVAL: there is no such type. EMFILE: there are MAX_SOCKETS already, or the process has no descriptors
-            left. ENOTSUP after a term.
+            left. ENOTSUP after a term; EFAULT after the term of the context that this one shadows.
         """
         if self.closed:
             raise ZMQError(Errno.ENOTSUP, "socket(): the context is terminated; make a new one")
-        made = (socket_class or Socket)(self, socket_type)
+        if self._shadows and self._hub.terminated:
+            raise ZMQError(Errno.EFAULT, "socket(): the context that this one shadows is terminated; make a new one")
+        made = (socket_class or self._socket_class)(self, socket_type)
         for option, value in self._defaults.items():
             try:
                 made.set(option, value)
@@ -76,29 +109,36 @@ class Context:
         return made
 
     def _adopt(self, socket: Socket, driver: Any) -> None:
-        self._hub.add(driver, self._max_sockets)
+        self._hub.add(driver)
         self._sockets.add(socket)
 
     # ---- options
 
     def set(self, option: int, optval: int) -> None:
-        """Set a context option (IO_THREADS before the first socket, MAX_SOCKETS). Raises ZMQError EINVAL."""
-        if option == ContextOption.MAX_SOCKETS and 1 <= optval <= _MAX_SOCKETS_LIMIT:
-            self._max_sockets = optval
-        elif option == ContextOption.IO_THREADS and optval >= 0 and not self._hub.drivers:
-            self._hub = Hub(optval)
+        """Set a context option: a `ContextOption`, or IPV6 or BLOCKY, which say how sockets begin.
+
+        Raises
+        ------
+        ZMQError
+            EINVAL: there is no such option, the value is out of range, or it is too late: whether IO_THREADS is 0 is
+            decided before the first socket.
+        RuntimeError
+            The context is terminated.
+        """
+        self._check()
+        if option == ContextOption.IO_THREADS and isinstance(optval, int) and optval >= 0:
+            self._hub.set_io_threads(optval)
         else:
-            raise ZMQError(Errno.EINVAL, f"set({option!r}, {optval!r}): not an option of a context, or not now")
+            self._hub.options.set(option, optval)
 
     def get(self, option: int) -> int:
-        """Return a context option. Raises ZMQError EINVAL."""
-        if option == ContextOption.MAX_SOCKETS:
-            return self._max_sockets
-        if option == ContextOption.SOCKET_LIMIT:
-            return _MAX_SOCKETS_LIMIT
-        if option == ContextOption.IO_THREADS:
-            return self._hub.io_threads
-        raise ZMQError(Errno.EINVAL, f"get({option!r}): not an option of a context")
+        """Return a context option. Raises ZMQError EINVAL, and RuntimeError when the context is terminated."""
+        self._check()
+        return self._hub.options.get(option)
+
+    def _check(self) -> None:
+        if self.closed:
+            raise RuntimeError("the context is terminated; make a new one")
 
     def setsockopt(self, opt: int, value: int | bytes) -> None:
         """Set the default of a socket option for sockets made from now on."""
@@ -175,9 +215,20 @@ class Context:
 
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
         # At the interpreter's end all is closed with the process, and threads that held a lock are gone.
-        if not finalizing() and not self.__dict__.get("_terminated", True):
+        if not finalizing() and not self.__dict__.get("_terminated", True) and not self._shadows:
             self._hub.release()
 
     def __repr__(self) -> str:
         state = " closed" if self._terminated else ""
         return f"<{type(self).__name__} at {id(self):#x}{state}, {len(self._sockets)} sockets>"
+
+
+# pyzmq's name for what is not asyncio's.
+SyncContext = Context
+
+
+def _number(number: int) -> Hub:
+    hub = _numbered.get(number)
+    if hub is None:
+        raise ZMQError(Errno.EFAULT, f"shadow({number}): no context has this number as its `underlying`")
+    return hub

@@ -28,6 +28,9 @@ def as_bytes(data: Any) -> bytes:
     try:
         view = memoryview(data)
     except TypeError:
+        if hasattr(type(data), "__buffer__"):
+            # Before Python 3.12 only buffers made in C were known.
+            return as_bytes(data.__buffer__(0))
         kind = type(data).__name__
         raise TypeError(f"send({_short(data)}): expected bytes or another buffer, got {kind}") from None
     with view:

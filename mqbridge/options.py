@@ -99,6 +99,8 @@ _ROWS = (
     Option(SocketOption.HEARTBEAT_IVL, 0, 0, _INT_MAX, _NEXT, "milliseconds between PINGs; 0 sends none"),
     Option(SocketOption.HEARTBEAT_TTL, 0, 0, 6553599, _NEXT, "milliseconds our silence may last; 0: as it likes"),
     Option(SocketOption.HEARTBEAT_TIMEOUT, -1, 0, _INT_MAX, _NEXT, "milliseconds; the default is HEARTBEAT_IVL"),
+    Option(SocketOption.TCP_MAXRT, 0, 0, _INT_MAX, _NEXT, "milliseconds a connection may go unanswered; 0: any"),
+    Option(SocketOption.METADATA, b"", 4, _INT_MAX, _NEXT, "X-name:value, told to peers; each one set is added"),
     Option(SocketOption.BINDTODEVICE, b"", 1, 16, _NEXT, "the name of a network interface"),
     Option(SocketOption.USE_FD, -1, -1, _INT_MAX, _NEXT, "a listening descriptor to bind with; -1 makes one"),
     Option(SocketOption.CONFLATE, 0, 0, 1, _NEXT, "1 keeps only the last message"),
@@ -139,7 +141,7 @@ ANSWERED_BY_SOCKET: frozenset[int] = frozenset(
 class Options:
     """The values of one socket's options, one attribute for each row of the table."""
 
-    __slots__ = (*(row.attribute for row in _ROWS), "linger_set")
+    __slots__ = (*(row.attribute for row in _ROWS), "linger_set", "properties")
 
     affinity: int
     backlog: int
@@ -156,6 +158,7 @@ class Options:
     ipv6: int
     linger: int
     maxmsgsize: int
+    metadata: bytes
     only_first_subscribe: int
     probe_router: int
     rcvbuf: int
@@ -177,6 +180,7 @@ class Options:
     tcp_keepalive_cnt: int
     tcp_keepalive_idle: int
     tcp_keepalive_intvl: int
+    tcp_maxrt: int
     tos: int
     use_fd: int
     xpub_manual: int
@@ -185,10 +189,12 @@ class Options:
     xpub_verboser: int
     xpub_welcome_msg: bytes
     linger_set: bool
+    properties: dict[str, bytes]
 
     def __init__(self) -> None:
         for row in _ROWS:
             setattr(self, row.attribute, row.default)
+        self.properties = {}  # all that METADATA was set to
         self.linger_set = False  # whether the user chose LINGER, and did not just get the default
 
     def copy(self) -> Options:
@@ -241,10 +247,20 @@ def set_option(options: Options, socket_type: int, option: int, value: int | byt
         # On the wire it has tenths of a second.
         measured -= measured % 100
     # A plain int also of a bool or an enum, so that reading it back gives no surprise.
+    if option == SocketOption.METADATA:
+        options.properties = {**options.properties, **_property(call, value)}
     stored = value if isinstance(value, bytes) else measured
     setattr(options, row.attribute, 1 - measured if inverted else stored)
     if option == SocketOption.LINGER:
         options.linger_set = True
+
+
+def _property(call: str, value: int | bytes) -> dict[str, bytes]:
+    """Return a name and value for the peer; names of applications begin with X- (RFC 37, "metadata")."""
+    name, _, told = value.partition(b":") if isinstance(value, bytes) else (b"", b"", b"")
+    if not name.startswith(b"X-") or not name.isascii() or not 3 <= len(name) <= 255 or not told:
+        raise ZMQError(Errno.EINVAL, f"{call}: expected X-name:value, neither of them empty")
+    return {name.decode("ascii"): told}
 
 
 def subscribes(options: Options, socket_type: int, option: int, value: int | bytes) -> bool:

@@ -65,7 +65,10 @@ def _file_number(item: Any) -> int:
     """Return -1 for a socket of ours and the descriptor of anything else."""
     if isinstance(item, Socket):
         return -1
-    fd = item if isinstance(item, int) else item.fileno()
+    try:
+        fd = item if isinstance(item, int) else item.fileno()
+    except AttributeError:
+        raise TypeError(f"poll: {item!r} is neither a socket nor a file: it has no fileno()") from None
     if not isinstance(fd, int) or fd < 0:
         raise ZMQError(errno.EINVAL, f"poll: {item!r} is not a socket or open file (descriptor {fd!r})")
     return fd

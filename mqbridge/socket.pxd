@@ -8,11 +8,22 @@ cdef int _FROM_OPTIONS
 cdef class MessageSocket:
     cdef public Driver _driver
     cdef public object _view
+    cdef public list _unsent
 
     cpdef send(self, data, int flags=*, bint copy=*, bint track=*)
 
+    cdef _send_part(self, data, int flags, bint copy, bint track)
+
+    cdef _complete(self)
+
+    cdef tuple _tracked(self, data, bint copy, bint track)
+
     cpdef recv(self, int flags=*, bint copy=*, bint track=*)
 
+    cdef list _frames(self, bint whole, int flags, bint track)
+
     cpdef send_multipart(self, msg_parts, int flags=*, bint copy=*, bint track=*)
+
+    cdef _send_frames(self, list parts, int flags, bint copy, bint track)
 
     cpdef recv_multipart(self, int flags=*, bint copy=*, bint track=*)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import random
 import warnings
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
 from mqbridge.constants import PollEvent, SocketType
 from mqbridge.engine import closing, endpoints
 from mqbridge.engine.driver import Driver
+from mqbridge.engine.tracking import Sent
 from mqbridge.engine.views import View
 from mqbridge.errors import ZMQBindError, ZMQError
+from mqbridge.frame import COPY_THRESHOLD, FINISHED, Frame, MessageTracker
 from mqbridge.message import as_bytes, as_message
-from mqbridge.options import Options
 from mqbridge.patterns.registry import PATTERNS
 from mqbridge.socket_codecs import SocketCodecs
 from mqbridge.socket_options import SocketOptions
@@ -22,25 +24,30 @@ from mqbridge.socket_options import SocketOptions
 _DONTWAIT = 1
 _SNDMORE = 2
 _FROM_OPTIONS = -2
+# What can be iterated over, and is no list of parts all the same; `as_message` says so.
+_ONE_PART = (bytes, str, bytearray, memoryview)
 
 
-def refuse_tracking(operation: str) -> None:
-    """Raise for pyzmq's arguments that are not supported yet."""
-    raise ZMQError(errno.ENOTSUP, f"{operation}(): only copy=True and track=False are supported yet")
+# Sockets by their number; see `Socket.underlying`.
+_numbered: weakref.WeakValueDictionary[int, Driver] = weakref.WeakValueDictionary()
 
 
 class MessageSocket:
     """Sending and receiving; the fast part of `Socket`."""
 
-    __slots__ = ("_driver", "_view")
+    __slots__ = ("_driver", "_view", "_unsent")
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         # This object's own FD and EVENTS, made when first asked for.
         self._view: View | None = None
+        # The tracked parts of a message whose last part is still to come.
+        self._unsent: list[Sent] | None = None
 
-    def send(self, data: Any, flags: int = 0, copy: bool = True, track: bool = False) -> None:
-        """Send one part of a message: bytes, or anything with a contiguous buffer, which is copied.
+    def send(self, data: Any, flags: int = 0, copy: bool = True, track: bool = False) -> MessageTracker | None:
+        """Send one part of a message: bytes, a Frame, or anything with a contiguous buffer.
+
+        `bytes` are never copied before they are written, other buffers always once.
 
         Parameters
         ----------
@@ -49,9 +56,14 @@ class MessageSocket:
         flags
             SNDMORE: more parts follow; the message leaves as a whole with its last one. DONTWAIT: do not block.
         copy
-            For pyzmq's sake. `bytes` are never copied before they are written, other buffers always once.
+            False with `track`: return a tracker. Nothing else depends on it.
         track
-            False. There is no MessageTracker yet.
+            With copy=False: whether to follow the message until it has left.
+
+        Returns
+        -------
+        A MessageTracker for a tracked Frame, and with copy=False if `track` is set or there are less than
+        `copy_threshold` bytes; else None.
 
         Raises
         ------
@@ -63,22 +75,59 @@ class MessageSocket:
             ENOTSOCK: the socket is closed.
         ContextTerminated
             The context was terminated.
+        TypeError, BufferError
+            It is no part of a message.
+        ValueError
+            `track` is set, and `data` is a Frame that is not tracked.
         """
-        if track:
-            refuse_tracking("send")
-        if type(data) is not bytes:
-            data = as_bytes(data)
+        if type(data) is not bytes or not copy or self._unsent is not None:
+            return self._send_part(data, flags, copy, track)
         self._driver.send(data, flags & _SNDMORE != 0, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+        return None
 
-    def recv(self, flags: int = 0, copy: bool = True, track: bool = False) -> bytes:
-        """Receive one part of a message as bytes; RCVMORE says whether more of that message follows.
+    def _send_part(self, data: Any, flags: int, copy: bool, track: bool) -> MessageTracker | None:
+        part, tracker, wanted = self._tracked(data, copy, track)
+        sent = Sent(self._driver) if wanted else None
+        more = flags & _SNDMORE != 0
+        self._driver.send(part, more, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+        if sent is not None:
+            self._unsent = [*(self._unsent or ()), sent]
+            tracker = _follow(data, sent)
+        if not more:
+            self._complete()
+        return tracker
+
+    def _complete(self) -> None:
+        """A whole message was sent: so were its parts."""
+        for sent in self._unsent or ():
+            sent.completed()
+        self._unsent = None
+
+    def _tracked(self, data: Any, copy: bool, track: bool) -> tuple[bytes, MessageTracker | None, bool]:
+        """Return a part's bytes, the tracker that is known without sending it, and whether it is to be followed."""
+        if isinstance(data, Frame):
+            if track and data.tracker is None:
+                raise ValueError(f"send({data!r}, track=True): the frame is not tracked; make it with track=True")
+            return data.data, data.tracker, data._use is not None
+        part = as_bytes(data)
+        if copy:
+            return part, None, False
+        threshold = self.copy_threshold  # type: ignore[attr-defined]
+        if threshold and len(part) < threshold:
+            return part, FINISHED, False
+        return part, None, track
+
+    def recv(self, flags: int = 0, copy: bool = True, track: bool = False) -> Any:
+        """Receive one part of a message; RCVMORE says whether more of that message follows.
 
         Parameters
         ----------
         flags
             DONTWAIT: do not block.
-        copy, track
-            True and False. There are no Frames and MessageTrackers yet.
+        copy
+            True: return bytes. False: return a Frame, which knows what the peer said of itself.
+        track
+            Whether the frame has a tracker, for pyzmq's sake; there is nothing for it to wait for.
 
         Raises
         ------
@@ -90,27 +139,111 @@ class MessageSocket:
         ContextTerminated
             The context was terminated.
         """
-        if track or not copy:
-            refuse_tracking("recv")
+        if not copy:
+            return self._frames(False, flags, track)[0]
         return self._driver.receive(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
 
-    def send_multipart(self, msg_parts: Iterable[Any], flags: int = 0, copy: bool = True, track: bool = False) -> None:
-        """Send a message of several parts, all or nothing. Parameters and errors are those of `send`."""
-        if track:
-            refuse_tracking("send_multipart")
+    def _frames(self, whole: bool, flags: int, track: bool) -> list[Frame]:
+        timeout = 0 if flags & _DONTWAIT else _FROM_OPTIONS
+        parts, more, pipe = self._driver.receive_from(whole, timeout, self._view)
+        last = len(parts) - 1
+        return [Frame._received(part, more or at < last, pipe, track) for at, part in enumerate(parts)]
+
+    def recv_into(self, buffer: Any, /, *, nbytes: int = 0, flags: int = 0) -> int:
+        """Receive one part into a writable buffer; return the part's size in bytes.
+
+        Parameters
+        ----------
+        buffer
+            Where the part goes. What does not fit is lost; an empty buffer drops the part.
+        nbytes
+            The most bytes to put there; 0: as many as fit.
+        flags
+            DONTWAIT: do not block.
+
+        Raises
+        ------
+        BufferError
+            The buffer is read-only, or has gaps.
+        ValueError
+            `nbytes` is negative, or larger than the buffer.
+        ZMQError
+            As `recv`.
+        """
+        with memoryview(buffer) as view:
+            if view.readonly or not view.c_contiguous:
+                raise BufferError(f"recv_into({type(buffer).__name__}): the buffer must be writable and without gaps")
+            if not 0 <= nbytes <= view.nbytes:
+                raise ValueError(
+                    f"recv_into(nbytes={nbytes}): give 0 to {view.nbytes}, the size of the buffer in bytes"
+                )
+            part = self._driver.receive(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+            count = min(nbytes or view.nbytes, len(part))
+            if count:
+                with view.cast("B") as target:
+                    target[:count] = part[:count]
+        return len(part)
+
+    def send_multipart(
+        self, msg_parts: Iterable[Any], flags: int = 0, copy: bool = True, track: bool = False
+    ) -> MessageTracker | None:
+        """Send a message of several parts, all or nothing. Parameters and errors are those of `send`.
+
+        Returns what `send` would return for the last part.
+        """
+        if not copy or self._unsent is not None:
+            return self._send_frames(list(msg_parts), flags, copy, track)
+        if type(msg_parts) is not list and type(msg_parts) is not tuple and not isinstance(msg_parts, _ONE_PART):
+            msg_parts = list(msg_parts)
+        for part in msg_parts:
+            if type(part) is Frame:
+                return self._send_frames(list(msg_parts), flags, copy, track)
         message = as_message(msg_parts)
         if flags & _SNDMORE:
             for part in (message,) if type(message) is bytes else message:
                 self.send(part, flags)
-            return
+            return None
         self._driver.send_whole(message, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+        return None
 
-    def recv_multipart(self, flags: int = 0, copy: bool = True, track: bool = False) -> list[bytes]:
-        """Receive a whole message, or what is left of one begun, as a list of bytes. Errors are those of `recv`."""
-        if track or not copy:
-            refuse_tracking("recv_multipart")
+    def _send_frames(self, parts: list[Any], flags: int, copy: bool, track: bool) -> MessageTracker | None:
+        """Send a message some of whose parts are frames, or to be tracked."""
+        found = [self._tracked(part, copy, track) for part in parts]
+        message = as_message([part for part, _, _ in found])
+        sent = Sent(self._driver) if any(wanted for _, _, wanted in found) else None
+        if flags & _SNDMORE:
+            for part, _, _ in found:
+                self._driver.send(part, True, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+        else:
+            self._driver.send_whole(message, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+        tracker = found[-1][1]
+        if sent is not None:
+            self._unsent = [*(self._unsent or ()), sent]
+            for data, (_, _, wanted) in zip(parts, found, strict=True):
+                if wanted:
+                    tracker = _follow(data, sent)
+        if not flags & _SNDMORE:
+            self._complete()
+        return tracker
+
+    def recv_multipart(self, flags: int = 0, copy: bool = True, track: bool = False) -> list[Any]:
+        """Receive a whole message, or what is left of one begun, as a list of bytes, or of Frames with copy=False.
+
+        Parameters and errors are those of `recv`.
+        """
+        if not copy:
+            return self._frames(True, flags, track)
         message: Any = self._driver.receive_whole(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
         return [message] if type(message) is bytes else list(message)
+
+
+def _follow(data: Any, sent: Sent) -> MessageTracker | None:
+    """Return the tracker of a part that is being sent: the frame's own, or a new one."""
+    if isinstance(data, Frame):
+        if data._use is not None:
+            data._use.sends(sent)
+        return data.tracker
+    return MessageTracker(sent)
 
 
 class Socket(MessageSocket, SocketOptions, SocketCodecs):
@@ -126,22 +259,37 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
     # Until it is made, there is nothing to close.
     _closed_here: bool = True
     _shadows: bool = False
+    #: With copy=False: what has fewer bytes needs no tracker. 0: everything is tracked that is asked for.
+    copy_threshold: int = COPY_THRESHOLD
 
-    def __init__(self, context: Any, socket_type: int = -1, shadow: Socket | None = None) -> None:
+    def __init__(
+        self,
+        context: Any = None,
+        socket_type: int = -1,
+        shadow: Socket | int | None = None,
+        copy_threshold: int | None = None,
+    ) -> None:
         if isinstance(context, Socket):
             context, shadow = context.context, context
+        if copy_threshold is not None:
+            self.copy_threshold = copy_threshold
         self.context = context
-        if shadow is not None:
-            MessageSocket.__init__(self, shadow._driver)
-            self.socket_type = shadow.socket_type
+        if shadow:
+            driver = _number(shadow) if isinstance(shadow, int) else shadow._driver
+            MessageSocket.__init__(self, driver)
+            self.socket_type = SocketType[driver.pattern.name]
             self._shadows = True
             self._closed_here = False
             return
+        if context is None:
+            raise TypeError("Socket(None): give the context; or make sockets with context.socket()")
+        if not isinstance(socket_type, int):
+            raise TypeError(f"socket({socket_type!r}): expected a type such as mqbridge.REQ")
         pattern = PATTERNS.get(int(socket_type))
         if pattern is None:
             raise ZMQError(errno.EINVAL, f"socket({_type_name(socket_type)}): not a socket type that is supported yet")
         self.socket_type = SocketType(socket_type)
-        driver = Driver(context._hub, pattern(), Options())
+        driver = Driver(context._hub, pattern(), context._hub.options.for_socket())
         MessageSocket.__init__(self, driver)
         self._closed_here = False
         try:
@@ -151,9 +299,27 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
             raise
 
     @classmethod
-    def shadow(cls, socket: Socket) -> Socket:
-        """Return another object for the same socket, with an FD and EVENTS of its own; closing either closes both."""
-        return cls(socket.context, socket.socket_type, shadow=socket)
+    def shadow(cls, address: Socket | int) -> Socket:
+        """Return another object for the same socket, with an FD and EVENTS of its own; closing either closes both.
+
+        `address` is the socket, or its `underlying` number; then the `context` of the new object is None.
+        """
+        return cls(address) if isinstance(address, Socket) else cls(shadow=address)
+
+    @property
+    def underlying(self) -> int:
+        """A number that stands for this socket in `Socket.shadow`, while the socket is there."""
+        number = id(self._driver)
+        _numbered[number] = self._driver
+        return number
+
+    def join(self, group: str | bytes) -> None:
+        """Not there: RADIO and DISH are drafts. Raises RuntimeError."""
+        raise RuntimeError(f"join({group!r}): RADIO and DISH are drafts that mqbridge does not have")
+
+    def leave(self, group: str | bytes) -> None:
+        """Not there: RADIO and DISH are drafts. Raises RuntimeError."""
+        raise RuntimeError(f"leave({group!r}): RADIO and DISH are drafts that mqbridge does not have")
 
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""
@@ -186,11 +352,18 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         return Bound(self, endpoints.connect(self._checked(), addr), "disconnect")
 
     def unbind(self, addr: str | bytes) -> None:
-        """Stop accepting connections at an endpoint, as LAST_ENDPOINT told it; raises ZMQError ENOENT for another."""
+        """Stop accepting connections at an endpoint, as LAST_ENDPOINT told it, and end those that were accepted there.
+
+        What has come stays readable; what is queued for them is still written, within LINGER. Connections by inproc
+        live on. Raises ZMQError ENOENT for an endpoint that was not bound.
+        """
         endpoints.disconnect(self._checked(), addr, "unbind")
 
     def disconnect(self, addr: str | bytes) -> None:
-        """Undo a connect; what was sent already is still written. Raises ZMQError ENOENT for another endpoint."""
+        """Undo all connects to an endpoint; what was sent already is still written.
+
+        Raises ZMQError ENOENT for an endpoint that was not connected to.
+        """
         endpoints.disconnect(self._checked(), addr, "disconnect")
 
     def bind_to_random_port(self, addr: str, min_port: int = 49152, max_port: int = 65536, max_tries: int = 100) -> int:
@@ -267,7 +440,9 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         """
         if self._closed_here:
             return
-        if linger is not None and (not isinstance(linger, int) or linger < -1):
+        if linger is not None and not isinstance(linger, int):
+            raise TypeError(f"close({linger!r}): linger is -1, 0 or a number of milliseconds")
+        if linger is not None and linger < -1:
             raise ZMQError(errno.EINVAL, f"close({linger!r}): linger is -1, 0 or a number of milliseconds")
         closing.close(self._driver, linger)
         self._closed_here = True
@@ -305,6 +480,10 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         return view
 
 
+# pyzmq's name for what is not asyncio's.
+SyncSocket = Socket
+
+
 class Bound:
     """What bind and connect return: usable in a `with` statement, which undoes them at its end."""
 
@@ -324,6 +503,13 @@ class Bound:
     def __exit__(self, *exc_info: object) -> None:
         if not self._socket.closed:
             getattr(self._socket, self._undo)(self.endpoint)
+
+
+def _number(number: int) -> Driver:
+    driver = _numbered.get(number)
+    if driver is None:
+        raise ZMQError(errno.ENOTSOCK, f"shadow({number}): no socket has this number as its `underlying`")
+    return driver
 
 
 def _type_name(socket_type: int) -> str:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
+
+from mqbridge.frame import MessageTracker
 
 
 class SocketCodecs:
-    """The mixin with the pairs of send_x and recv_x. All take `flags` as send and recv do."""
+    """The mixin with the pairs of send_x and recv_x. `flags`, `copy`, `track` and what is returned are as with send."""
 
     __slots__ = ()
 
     # What the socket itself brings along.
-    send: Callable[..., None]
-    recv: Callable[..., bytes]
-    send_multipart: Callable[..., None]
-    recv_multipart: Callable[..., list[bytes]]
+    send: Callable[..., Any]
+    recv: Callable[..., Any]
+    send_multipart: Callable[..., Any]
+    recv_multipart: Callable[..., list[Any]]
 
-    def send_string(self, u: str, flags: int = 0, copy: bool = True, encoding: str = "utf-8") -> None:
+    def send_string(
+        self, u: str, flags: int = 0, copy: bool = True, encoding: str = "utf-8", track: bool = False
+    ) -> MessageTracker | None:
         """Send text, encoded."""
         if not isinstance(u, str):
             raise TypeError(f"send_string({u!r}): expected str, got {type(u).__name__}; for bytes use send()")
-        self.send(u.encode(encoding), flags, copy)
+        return cast("MessageTracker | None", self.send(u.encode(encoding), flags, copy, track))
 
     def recv_string(self, flags: int = 0, encoding: str = "utf-8") -> str:
         """Receive one part as text. Raises UnicodeDecodeError if it is not in that encoding."""
@@ -33,28 +37,43 @@ class SocketCodecs:
     send_unicode = send_string
     recv_unicode = recv_string
 
-    def send_json(self, obj: Any, flags: int = 0, **kwargs: Any) -> None:
-        """Send an object as JSON; keyword arguments go to `json.dumps`."""
-        self.send(json.dumps(obj, **kwargs).encode("utf-8"), flags)
+    def send_json(
+        self, obj: Any, flags: int = 0, *, copy: bool = True, track: bool = False, **kwargs: Any
+    ) -> MessageTracker | None:
+        """Send an object as JSON; other keyword arguments go to `json.dumps`."""
+        data = json.dumps(obj, **kwargs).encode("utf-8")
+        return cast("MessageTracker | None", self.send(data, flags, copy, track))
 
     def recv_json(self, flags: int = 0, **kwargs: Any) -> Any:
         """Receive one part and return what it is as JSON; keyword arguments go to `json.loads`."""
         return json.loads(self.recv(flags).decode("utf-8"), **kwargs)
 
-    def send_pyobj(self, obj: Any, flags: int = 0, protocol: int = pickle.DEFAULT_PROTOCOL) -> None:
+    def send_pyobj(
+        self,
+        obj: Any,
+        flags: int = 0,
+        protocol: int = pickle.DEFAULT_PROTOCOL,
+        copy: bool = True,
+        track: bool = False,
+    ) -> MessageTracker | None:
         """Send an object pickled."""
-        self.send(pickle.dumps(obj, protocol), flags)
+        return cast("MessageTracker | None", self.send(pickle.dumps(obj, protocol), flags, copy, track))
 
     def recv_pyobj(self, flags: int = 0) -> Any:
         """Receive one part and unpickle it. Only from peers you trust: a pickle can run any code."""
         return pickle.loads(self.recv(flags))
 
     def send_serialized(
-        self, msg: Any, serialize: Callable[[Any], Iterable[Any]], flags: int = 0, copy: bool = True
-    ) -> None:
+        self,
+        msg: Any,
+        serialize: Callable[[Any], Iterable[Any]],
+        flags: int = 0,
+        copy: bool = True,
+        track: bool = False,
+    ) -> MessageTracker | None:
         """Send `serialize(msg)`, a list of parts, as one message."""
-        self.send_multipart(serialize(msg), flags, copy)
+        return cast("MessageTracker | None", self.send_multipart(serialize(msg), flags, copy, track))
 
-    def recv_serialized(self, deserialize: Callable[[list[bytes]], Any], flags: int = 0) -> Any:
-        """Receive a message and return `deserialize(parts)`."""
-        return deserialize(self.recv_multipart(flags))
+    def recv_serialized(self, deserialize: Callable[[list[Any]], Any], flags: int = 0, copy: bool = True) -> Any:
+        """Receive a message and return `deserialize(parts)`; with copy=False the parts are Frames."""
+        return deserialize(self.recv_multipart(flags, copy))

@@ -11,6 +11,7 @@ from mqbridge.errors import ZMQError
 
 # With the aliases.
 _OPTION_NAMES = {name.lower(): member for name, member in SocketOption.__members__.items()}
+_MARKS = (SocketOption.HWM, SocketOption.SNDHWM, SocketOption.RCVHWM)
 
 
 class SocketOptions:
@@ -43,6 +44,8 @@ class SocketOptions:
             driver.subscribe(value, option == SocketOption.SUBSCRIBE)
             return
         options.set_option(driver.options, self.socket_type, option, value)
+        if option in _MARKS:
+            driver.marks_changed()
 
     def get(self, option: int) -> Any:
         """Return an option's value: int, or bytes.

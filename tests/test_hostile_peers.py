@@ -6,7 +6,6 @@ import importlib
 import os
 import random
 import socket as system
-import struct
 import sys
 import threading
 import time
@@ -20,10 +19,11 @@ import mqbridge
 
 sys.path.append(str(Path(__file__).resolve().parent / "peers"))
 run_alone = importlib.import_module("peer_process").run_alone
+raw_peer = importlib.import_module("raw_peer")
+GREETING, SIGNATURE, ready, shake_hands = raw_peer.GREETING, raw_peer.SIGNATURE, raw_peer.ready, raw_peer.shake_hands
+read_to_the_end, reset = raw_peer.read_to_the_end, raw_peer.reset
 
 ANYWHERE = "tcp://127.0.0.1:*"
-SIGNATURE = b"\xff" + bytes(8) + b"\x7f"
-GREETING = SIGNATURE + b"\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 
 Make = Callable[..., mqbridge.Socket]
 Act = Callable[[system.socket], None]
@@ -58,43 +58,6 @@ def endpoint_of(socket: mqbridge.Socket) -> str:
 
 def address_of(socket: mqbridge.Socket) -> tuple[str, int]:
     return "127.0.0.1", int(endpoint_of(socket).rpartition(":")[2])
-
-
-# ---- a peer made of bytes
-
-
-def ready(kind: bytes) -> bytes:
-    """Return the greeting and READY of a well-made peer."""
-    body = b"\x05READY\x0bSocket-Type" + len(kind).to_bytes(4, "big") + kind
-    return GREETING + bytes((4, len(body))) + body
-
-
-def shake_hands(handle: system.socket, kind: bytes) -> None:
-    """Do a whole handshake."""
-    handle.sendall(ready(kind))
-    expected = 64 + 2
-    found = b""
-    while len(found) < expected:
-        data = handle.recv(4096)
-        assert data, f"the connection ended after {found!r}"
-        found += data
-        if len(found) >= 66:
-            expected = 66 + found[65]
-
-
-def read_to_the_end(handle: system.socket) -> None:
-    """Read until the other side ends the connection, in whatever way."""
-    try:
-        while handle.recv(65536):
-            pass
-    except ConnectionError:
-        return
-
-
-def reset(handle: system.socket) -> None:
-    """Close with a RST."""
-    handle.setsockopt(system.SOL_SOCKET, system.SO_LINGER, struct.pack("ii", 1, 0))
-    handle.close()
 
 
 # ---- what hostile peers do with a connection; each ends with the connection ended by the one side or the other

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "mqbridge"
 
 # What a unit may import besides itself. Units of one layer do not import each other.
-BASE = {"constants", "errors", "options", "message", "version"}
+BASE = {"constants", "context_options", "errors", "options", "message", "version"}
 UNITS = dict.fromkeys(BASE, "base") | {
     "_originals": "_sys",
     "_sys": "_sys",
@@ -21,7 +21,7 @@ UNITS = dict.fromkeys(BASE, "base") | {
     "patterns": "patterns",
     "transports": "transports",
     "engine": "engine",
-    **dict.fromkeys(("context", "socket", "socket_options", "socket_codecs"), "api"),
+    **dict.fromkeys(("context", "frame", "socket", "socket_options", "socket_codecs"), "api"),
     **dict.fromkeys(("poller", "monitor", "proxy", "zap"), "api"),
     "loops": "loops",
     "pyzmq": "pyzmq",

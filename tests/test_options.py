@@ -79,6 +79,7 @@ def test_each_row_has_its_attribute_and_default(row: Option, options: Options) -
 # What libzmq lets be set, and not be read. What a new socket does shows their defaults.
 WRITE_ONLY = {
     "CONNECT_ROUTING_ID",
+    "METADATA",
     "ONLY_FIRST_SUBSCRIBE",
     "PROBE_ROUTER",
     "REQ_CORRELATE",
@@ -105,7 +106,7 @@ def test_defaults_are_those_of_libzmq(row: Option, context: zmq.Context[zmq.Sock
 
 
 def test_each_attribute_is_annotated_and_has_a_row() -> None:
-    assert set(Options.__slots__) == {row.attribute for row in ROWS} | {"linger_set"}
+    assert set(Options.__slots__) == {row.attribute for row in ROWS} | {"linger_set", "properties"}
     assert set(Options.__annotations__) == set(Options.__slots__)
 
 
@@ -202,8 +203,9 @@ def test_none_is_ignored_silently(root: Path) -> None:
     """Each attribute is read somewhere in the package, but for what only the reader of an option sees."""
     text = "".join(path.read_text() for path in (root / "mqbridge").rglob("*.py") if path.name != "options.py")
     unread = {row.attribute for row in ROWS if not re.search(rf"\boptions\.{row.attribute}\b", text)}
-    # There is one thread for all sockets of a context, so there is nothing to choose.
-    assert unread == {"affinity"}
+    # There is one thread for all sockets of a context, so there is nothing to choose. What METADATA was set to goes on
+    # as `properties`.
+    assert unread == {"affinity", "metadata"} and re.search(r"\boptions\.properties\b", text)
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 2])

@@ -167,7 +167,7 @@ def test_unregister(poller: Any, pull: Any, pipe: Pipe, ms: int) -> None:
 @only_ours
 @pytest.mark.parametrize("item", [-1, 3.5, "text", None])
 def test_register_what_is_neither(poller: Any, item: object) -> None:
-    with pytest.raises((mqbridge.ZMQError, TypeError, AttributeError)):
+    with pytest.raises(mqbridge.ZMQError if item == -1 else TypeError, match=r"is not a socket|is neither a socket"):
         poller.register(item, POLLIN)
     assert poller.sockets == []
 

@@ -62,7 +62,8 @@ def test_each_class_and_function_is_defined_in_one_place(name: str) -> None:
     home = importlib.import_module(thing.__module__)
     assert home.__name__.startswith("mqbridge.")
     assert getattr(home, name) is thing
-    for module in MODULES:
+    # An adapter's names are those of its loop: libevent's Event is another one.
+    for module in (each for each in MODULES if not each.__name__.startswith("mqbridge.loops.")):
         other = vars(module).get(name)
         defined_there = getattr(other, "__module__", None) == module.__name__
         assert module is home or not defined_there, f"{name} is defined in {module.__name__} too"
@@ -77,3 +78,27 @@ def test_pyzmqs_constants_and_errors_are_all_there() -> None:
     wanted = {name for name in (*zmq.constants.__all__, *zmq.error.__all__) if name.isidentifier()}
     wanted -= {"Enum", "IntEnum", "IntFlag", "DraftFDWarning"}  # the standard library's, and one for drafts
     assert wanted <= set(NAMES)
+
+
+# Not there yet, or a matter of libzmq's own build.
+WITHOUT = {
+    "DraftFDWarning",
+    "Enum",
+    "IntEnum",
+    "IntFlag",
+    "PYZMQ_DRAFT_API",
+    "Stopwatch",
+    "_FINISHED_TRACKER",
+    "__revision__",
+    "curve_keypair",
+    "curve_public",
+    "get_includes",
+    "proxy_steerable",
+    "zmq_errno",
+    "zmq_poll",
+}
+
+
+def test_pyzmqs_other_names() -> None:
+    assert {name for name in zmq.__all__ if not hasattr(mqbridge, name)} == WITHOUT
+    assert mqbridge.error.ZMQError is mqbridge.ZMQError

@@ -97,14 +97,9 @@ def join(connecting: Any, binding: Any, transport: str = "inproc") -> tuple[Any,
 
 # pyzmq's names that mqbridge does not have yet, or has no use for.
 WITHOUT = {
-    "copy_threshold",
     "disable_monitor",
     "get_monitor_socket",
-    "join",
-    "leave",
     "monitor",
-    "recv_into",
-    "underlying",
 }
 
 
@@ -577,13 +572,13 @@ def test_an_endpoint_the_socket_does_not_have(library: ModuleType, make: Make, t
     assert caught.value.errno == errno.ENOENT
 
 
-def test_unbind_leaves_the_connections(ours: Make) -> None:
-    # libzmq ends those that the listener has accepted.
-    push, pull = join(ours("PUSH"), ours("PULL"), "tcp")
+def test_unbind_ends_the_connections_made_there(make: Make, wait_for: Callable[..., None]) -> None:
+    pull, push = join(make("PULL"), make("PUSH"), "tcp")
     push.send(b"a")
     assert pull.recv() == b"a"
-    pull.unbind(pull.last_endpoint)
     push.send(b"b")
+    push.unbind(push.last_endpoint)
+    wait_for(lambda: not push.poll(0, mqbridge.POLLOUT), "the end of the connection")
     assert pull.recv() == b"b"
 
 
@@ -801,9 +796,9 @@ def test_disconnect_delivers_what_was_sent(make: Make, transport: str) -> None:
 @pytest.mark.parametrize("linger", [-2, 1.5, "1"])
 def test_a_wrong_linger_is_refused(ours: Make, linger: Any) -> None:
     socket = ours("PUSH")
-    with pytest.raises(mqbridge.ZMQError, match=re.escape(f"close({linger!r}): linger is -1, 0 or")) as caught:
+    error = mqbridge.ZMQError if linger == -2 else TypeError
+    with pytest.raises(error, match=re.escape(f"close({linger!r}): linger is -1, 0 or")):
         socket.close(linger)
-    assert caught.value.errno == errno.EINVAL
     assert not socket.closed
 
 

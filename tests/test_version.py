@@ -19,6 +19,11 @@ def test_the_zeromq_version_is_the_one_of_the_tests_peer() -> None:
     assert zmq.zmq_version_info()[0] == 4
 
 
+def test_ipc_is_there() -> None:
+    assert version.has("ipc") is True
+    assert version.has("IPC") is True
+
+
 def test_unknown_capabilities_are_not_there() -> None:
     assert version.has("draft") is False
     assert version.has("no such thing") is False

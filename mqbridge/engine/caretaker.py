@@ -51,7 +51,9 @@ class _Ward:
 class Caretaker:
     """The thread and what it looks after. It starts with its first ward; any thread may call its methods."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Callable[[], None] | None = None) -> None:
+        # What the thread does first of all.
+        self._begin = begin
         self._lock: Any = _sys.allocate_lock()
         self._wards: dict[int, _Ward] = {}
         self._waiting: set[_Ward] = set()
@@ -153,6 +155,12 @@ class Caretaker:
         _sys.start_thread(self._run, ())
 
     def _run(self) -> None:
+        try:
+            if self._begin is not None:
+                self._begin()
+        except OSError as error:
+            # It goes on as it is, and that is seen.
+            _sys.start_thread(_raise, (error,))
         signaler: Any = self._signaler
         pollset = self._pollset
         while not self._stopping:

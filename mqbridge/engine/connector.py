@@ -211,7 +211,12 @@ class Connector:
     def link_ended(self, link: Link, pipe: Pipe | None, unsent: list[Any]) -> None:
         """The connection is over: keep what is unsent if the pipe lives on, and dial again."""
         self._link = None
+        if link.leaving and not (self._closed or self._departing or self.driver.closing):
+            # The user of a STREAM has hung up, and does not want to be connected again.
+            self.close(False)
         if self._pipe is not None and not self._closed:
+            if pipe is not None:
+                self.driver.pattern.disconnected(pipe)
             self._unsent = unsent
             if link.cut and self._breaks_connections(unsent[0]):
                 self._drop_first(self._pipe)

@@ -3,7 +3,9 @@ from libc.stdint cimport int64_t
 
 from mqbridge.engine.wakeups cimport Wakeups
 from mqbridge.patterns.pattern cimport Pattern
+from mqbridge.pipes.fifo cimport Fifo
 from mqbridge.pipes.pipe cimport Pipe
+from mqbridge.zmtp.frames cimport Encoder
 
 
 cdef int _LOOK_EVERY
@@ -13,6 +15,7 @@ cdef class Driver(Wakeups):
     cdef public object engine
     cdef public object options
     cdef public Pattern pattern
+    cdef public Encoder encoder
     cdef public object timers
     cdef public set pipes
     cdef public set links
@@ -47,11 +50,16 @@ cdef class Driver(Wakeups):
 
     cpdef bint attach(self, Pipe pipe) except -1
 
+    @cython.locals(pipe=Pipe, inbound=Fifo, outbound=Fifo)
+    cpdef marks_changed(self)
+
     cpdef end(self, Pipe pipe)
 
     cpdef send(self, bytes part, bint more, int timeout, view)
 
     cpdef send_whole(self, message, int timeout, view)
+
+    cdef _send_amid_receiving(self)
 
     cdef _send_in_parts(self, bytes part, bint more, int timeout, view)
 
@@ -62,6 +70,10 @@ cdef class Driver(Wakeups):
     cdef _send_slowly(self, message, int timeout, view)
 
     cpdef receive(self, int timeout, view)
+
+    cdef _receive_part(self, int timeout, view)
+
+    cpdef receive_from(self, bint whole, int timeout, view)
 
     cpdef receive_whole(self, int timeout, view)
 

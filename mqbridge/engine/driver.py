@@ -14,6 +14,7 @@ from mqbridge.engine.wakeups import Wakeups
 from mqbridge.errors import Again, ZMQError
 from mqbridge.patterns.pattern import Pattern
 from mqbridge.pipes.pipe import ATTACHED, ENDED, READABLE, WRITABLE, Pipe
+from mqbridge.zmtp.frames import Encoder, FanOut
 
 POLLIN = 1
 POLLOUT = 2
@@ -34,6 +35,7 @@ class Driver(Wakeups):
         "engine",
         "options",
         "pattern",
+        "encoder",
         "timers",
         "pipes",
         "links",
@@ -60,6 +62,8 @@ class Driver(Wakeups):
         self.pattern: Pattern = pattern
         pattern.options = options
         pattern.prepare(options)
+        # All connections' messages become frames by it.
+        self.encoder = FanOut() if pattern.fans_out else Encoder()
         self.pollset.watch(self.mailbox.signaler.fd, _sys.READ, self)
         self.timers = Timers(self.pollset)
         self.pipes: set[Pipe] = set()
@@ -162,8 +166,32 @@ class Driver(Wakeups):
                 outlet.end()
             return False
         self.pipes.add(pipe)
+        former = self.pattern.displaced
+        if former is not None:
+            self.pattern.displaced = None
+            gone: Any = former.outlet
+            if gone is not None:
+                gone.end()
+            self.end(former)
         self.changed = True
         return True
+
+    def marks_changed(self) -> None:
+        """SNDHWM or RCVHWM were set: they hold for the peers that are there, too. Whoever waits for room may get it."""
+        self.enter()
+        try:
+            for pipe in list(self.pipes):
+                pipe.set_marks(self.options.rcvhwm, self.options.sndhwm)
+                inbound, outbound = pipe.inbound, pipe.outbound
+                outlet: Any = pipe.outlet
+                if inbound.writer_sleeps and inbound.low() and outlet is not None:
+                    outlet.resume(pipe)
+                if outbound.writer_sleeps and not outbound.full():
+                    outbound.writer_sleeps = False
+                    self.pattern.writable(pipe)
+            self.changed = True
+        finally:
+            self.leave()
 
     def end(self, pipe: Pipe) -> None:
         """A peer is gone; what it sent stays readable."""
@@ -188,6 +216,8 @@ class Driver(Wakeups):
         """Send one part; the last one sends the message. `timeout` is in ms, -1 for ever, FROM_OPTIONS as set."""
         self.enter()
         try:
+            if self._incoming is not None:
+                self._send_amid_receiving()
             if more or self._outgoing is not None:
                 self._send_in_parts(part, more, timeout, view)
             else:
@@ -201,6 +231,8 @@ class Driver(Wakeups):
         """Send a whole message: bytes or a tuple of at least two."""
         self.enter()
         try:
+            if self._incoming is not None:
+                self._send_amid_receiving()
             if self._outgoing is not None:
                 message = (*self._outgoing, *((message,) if type(message) is bytes else message))  # type: ignore[misc]
                 self._complete(message, timeout, view)
@@ -209,6 +241,15 @@ class Driver(Wakeups):
             self._look_sometimes()
         finally:
             self.leave()
+
+    def _send_amid_receiving(self) -> None:
+        """A message is not received to its end; only then it is a lock-step pattern's turn to send."""
+        if not self.pattern.lock_step:
+            return
+        if not self.options.req_relaxed:
+            self.pattern.out_of_turn("send", "receive the message to its last part first")
+        self._incoming = None
+        self.more = False
 
     def _send_in_parts(self, part: bytes, more: bool, timeout: int, view: Any) -> None:
         if self._outgoing is None:
@@ -257,14 +298,28 @@ class Driver(Wakeups):
         """Receive one part; `more` says whether others follow. `timeout` is in ms, -1 for ever, FROM_OPTIONS as set."""
         self.enter()
         try:
-            if self._incoming is not None:
-                return self._next_part()
-            message = self._receive(timeout, view)
-            if type(message) is bytes:
-                self.more = False
-                return message
-            self._incoming = list(message)  # type: ignore[call-overload]
+            return self._receive_part(timeout, view)
+        finally:
+            self.leave()
+
+    def _receive_part(self, timeout: int, view: Any) -> bytes:
+        if self._incoming is not None:
             return self._next_part()
+        message = self._receive(timeout, view)
+        if type(message) is bytes:
+            self.more = False
+            return message
+        self._incoming = list(message)  # type: ignore[call-overload]
+        return self._next_part()
+
+    def receive_from(self, whole: bool, timeout: int, view: Any) -> tuple[list[bytes], bool, Pipe | None]:
+        """Receive one part or a whole message; return the parts, whether more follow, and the pipe they came by."""
+        self.enter()
+        try:
+            parts = [self._receive_part(timeout, view)]
+            while whole and self.more:
+                parts.append(self._next_part())
+            return parts, self.more, self.pattern.last
         finally:
             self.leave()
 
@@ -292,6 +347,8 @@ class Driver(Wakeups):
     def _receive(self, timeout: int, view: Any) -> object:
         if self.dirty:
             self.flush()
+        if self._outgoing is not None and self.pattern.lock_step:
+            self.pattern.out_of_turn("recv", "send the message to its last part first")
         message = self.pattern.receive()
         if message is None:
             return self._receive_slowly(timeout, view)
@@ -413,6 +470,8 @@ class Driver(Wakeups):
         return self._incoming is not None or self.pattern.ready_in()
 
     def _ready_out(self) -> bool:
+        if self._incoming is not None and self.pattern.lock_step and not self.options.req_relaxed:
+            return False
         return self.pattern.ready_out()
 
     def _events(self) -> int:
@@ -420,7 +479,7 @@ class Driver(Wakeups):
         found = 0
         if self._ready_in():
             found = POLLIN
-        if self.pattern.ready_out():
+        if self._ready_out():
             found |= POLLOUT
         return found
 

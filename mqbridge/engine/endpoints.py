@@ -51,8 +51,10 @@ class Connection:
 
     def join(self, owner: Any) -> None:
         """The name is bound by `owner`: both sides' high-water marks count from now on. The registry is locked."""
-        self.mine.outbound.set_limit(_sum(self.driver.options.sndhwm, owner.options.rcvhwm))
-        self.mine.inbound.set_limit(_sum(self.driver.options.rcvhwm, owner.options.sndhwm))
+        mine, theirs = self.driver.options, owner.options
+        self.mine.extra_in, self.mine.extra_out = theirs.sndhwm or -1, theirs.rcvhwm or -1
+        self.theirs.extra_in, self.theirs.extra_out = mine.sndhwm or -1, mine.rcvhwm or -1
+        self.mine.set_marks(mine.rcvhwm, mine.sndhwm)
         outlet: Any = self.mine.outlet
         outlet.mailbox = owner.mailbox
         self.theirs.routing_id = self.driver.options.routing_id
@@ -84,11 +86,6 @@ class Connection:
         self.driver.end(self.mine)
 
 
-def _sum(mine: int, theirs: int) -> int:
-    """Return the mark of an inproc queue: the sum of both sides', none if either has none."""
-    return mine + theirs if mine and theirs else 0
-
-
 def bind(driver: Any, text: str | bytes) -> str:
     """Bind a socket and return the endpoint it got. Raises ZMQError: EADDRINUSE, EINVAL, EADDRNOTAVAIL ..."""
     where = parse(text, "bind")
@@ -100,6 +97,8 @@ def bind(driver: Any, text: str | bytes) -> str:
         addresses = transport.bind_addresses(where, driver.options)
     except OSError as error:
         advice = "name an interface, an address of this machine, or *"
+        if ":" in where.host and not driver.options.ipv6:
+            advice = "set the option IPV6 to use IPv6 addresses"
         raise ZMQError(errno.ENODEV, f'bind("{where}"): there is no {where.host} here ({error}); {advice}') from None
     driver.enter()
     try:
@@ -195,21 +194,21 @@ def _connect_inproc(driver: Any, where: Endpoint) -> Connection:
 
 
 def disconnect(driver: Any, text: str | bytes, verb: str) -> None:
-    """Undo a bind ("unbind") or a connect ("disconnect"). Raises ZMQError ENOENT if there is none."""
+    """Undo a bind ("unbind") or all connects to an endpoint ("disconnect"). Raises ZMQError ENOENT if there is none."""
     where = parse(text, "unbind" if verb == "unbind" else "disconnect")
     endpoint = str(where)
     kinds: Any = (Listener, BoundName) if verb == "unbind" else (Connector, Connection)
     driver.enter()
     try:
         made = driver.endpoints.get(endpoint, [])
-        for item in made:
-            if isinstance(item, kinds):
-                made.remove(item)
-                if not made:
-                    del driver.endpoints[endpoint]
-                item.disconnect()
-                return
-        known = ", ".join(driver.endpoints) or "none"
-        raise ZMQError(errno.ENOENT, f'{verb}("{endpoint}"): not an endpoint of this socket, which has {known}')
+        undone = [item for item in made if isinstance(item, kinds)]
+        if not undone:
+            known = ", ".join(driver.endpoints) or "none"
+            raise ZMQError(errno.ENOENT, f'{verb}("{endpoint}"): not an endpoint of this socket, which has {known}')
+        for item in undone:
+            made.remove(item)
+            item.disconnect()
+        if not made:
+            del driver.endpoints[endpoint]
     finally:
         driver.leave()

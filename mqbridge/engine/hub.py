@@ -10,7 +10,8 @@ import weakref
 from typing import Any
 
 from mqbridge import _sys
-from mqbridge.constants import Errno
+from mqbridge.constants import ContextOption, Errno
+from mqbridge.context_options import ContextOptions
 from mqbridge.engine import closing
 from mqbridge.engine.caretaker import Caretaker
 from mqbridge.engine.driver import Driver
@@ -25,10 +26,10 @@ _hubs: "weakref.WeakSet[Hub]" = weakref.WeakSet()
 
 
 class Hub:
-    """What the sockets of a context share. `io_threads` is 0 for none; any other number means one caretaker."""
+    """What the sockets of a context share. IO_THREADS of its options is 0 for none; any other means one caretaker."""
 
-    def __init__(self, io_threads: int) -> None:
-        self.io_threads = io_threads
+    def __init__(self, options: ContextOptions) -> None:
+        self.options = options
         self.names = Names()
         self.terminated = False
         # What was given up at close: texts for a warning.
@@ -38,7 +39,7 @@ class Hub:
         self._changed = Signaler()
         self._abandoned: list[Driver] = []
         self._pid = os.getpid()
-        self._caretaker = Caretaker() if io_threads > 0 else None
+        self._caretaker = self._make_caretaker()
         _hubs.add(self)
 
     @property
@@ -51,10 +52,22 @@ class Hub:
         """Whether this is a forked child's copy of a parent's context."""
         return self._pid != os.getpid()
 
+    def _make_caretaker(self) -> Caretaker | None:
+        return Caretaker(self.options.tune_thread) if self.options.get(ContextOption.IO_THREADS) else None
+
+    def set_io_threads(self, count: int) -> None:
+        """Have a caretaker or none; which of the two is decided before the first socket. Raises ZMQError EINVAL."""
+        if bool(count) != (self._caretaker is not None) and self.drivers:
+            raise ZMQError(errno.EINVAL, f"set(IO_THREADS, {count}): there are sockets already, set it before them")
+        self.options.set(ContextOption.IO_THREADS, count)
+        if not self.drivers:
+            self._caretaker = self._make_caretaker()
+
     # ---- sockets
 
-    def add(self, driver: Driver, most: int) -> None:
-        """Count a new socket in; raises EMFILE beyond `most`, ETERM when the context is terminated."""
+    def add(self, driver: Driver) -> None:
+        """Count a new socket in; raises EMFILE beyond MAX_SOCKETS, ETERM when the context is terminated."""
+        most = self.options.get(ContextOption.MAX_SOCKETS)
         self.close_abandoned()
         with self._lock:
             if self.terminated:
@@ -113,6 +126,8 @@ class Hub:
             return []
         self.close_abandoned()
         with self._lock:
+            if self.terminated and self._changed.fd < 0:
+                return []
             self.terminated = True
             drivers = list(self.drivers)
         for driver in drivers:

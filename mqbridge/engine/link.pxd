@@ -30,6 +30,7 @@ cdef class Link(Outlet):
     cdef public Pipe pipe
     cdef public object endpoint
     cdef public bint cut
+    cdef public bint leaving
     cdef public object heartbeat
     cdef Encoder _encoder
     cdef list _resend
@@ -41,12 +42,11 @@ cdef class Link(Outlet):
     cdef bint _paused
     cdef bint _ended_input
     cdef bint _dirty
-    cdef bint _leaving
     cdef object _deadline
     cdef bint _established
     cdef bint _raw
 
-    @cython.locals(stream=Stream)
+    @cython.locals(stream=Stream, head=bytes, frames=bytes)
     cpdef bint take_over(self, Pipe pipe, message) except -1
 
     @cython.locals(driver=Driver, now=int64_t, last_write=int64_t)

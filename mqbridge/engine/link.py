@@ -15,6 +15,7 @@ from mqbridge import _sys
 from mqbridge.constants import Event
 from mqbridge.engine.heartbeat import Heartbeat
 from mqbridge.pipes.pipe import Outlet, Pipe
+from mqbridge.transports.streams import peer_address
 from mqbridge.zmtp.commands import Subscription
 from mqbridge.zmtp.connection import Connection
 from mqbridge.zmtp.errors import ProtocolError
@@ -51,6 +52,7 @@ class Link(Outlet):
         "pipe",
         "endpoint",
         "cut",
+        "leaving",
         "heartbeat",
         "_encoder",
         "_resend",
@@ -62,7 +64,6 @@ class Link(Outlet):
         "_paused",
         "_ended_input",
         "_dirty",
-        "_leaving",
         "_deadline",
         "_established",
         "_raw",
@@ -81,10 +82,12 @@ class Link(Outlet):
         if driver.pattern.raw:
             self.connection, self._encoder = RawConnection(driver.pattern.name), RawEncoder()
         else:
-            self.connection, self._encoder = self._speak(options), Encoder()
+            self.connection, self._encoder = self._speak(options), driver.encoder
         self.pipe: Pipe | None = None
         # Whether the first of `unsent` was written in part.
         self.cut = False
+        # The end is wanted on this side: this link only writes what is left.
+        self.leaving = False
         # Messages of an earlier connection that were not written, to be sent before the pipe's.
         self._resend = unsent
         # What is in the out-buffer, oldest first: messages, and commands as bytearray.
@@ -100,8 +103,6 @@ class Link(Outlet):
         # The connection is gone, and its last bytes are in the decoder.
         self._ended_input = False
         self._dirty = False
-        # The socket is closed, and this link only writes what is left.
-        self._leaving = False
         self._established = False
         self.heartbeat: Heartbeat | None = None
         driver.links.add(self)
@@ -120,6 +121,7 @@ class Link(Outlet):
             mechanism="NULL",
             routing_id=options.routing_id,
             max_message_size=options.maxmsgsize,
+            properties=options.properties,
         )
 
     # ---- outwards
@@ -127,19 +129,22 @@ class Link(Outlet):
     def take_over(self, pipe: Pipe, message: object) -> bool:
         """Put a short message into a batch that the flusher has already: what happens for each message of a stream."""
         stream = self.stream
-        if self._blocked or not self._dirty or type(message) is not bytes or not stream.scheduled():
+        if self._blocked or not self._dirty or not stream.scheduled():
             return False
-        if (
-            len(message) >= _SHORT
-            or self._raw
-            or self._message is not None
-            or not pipe.outbound.empty()
-            or stream.holds()
-        ):
+        if self._raw or self._message is not None or not pipe.outbound.empty() or stream.holds():
             return False
+        frames: bytes | None
+        if type(message) is bytes and len(message) < _SHORT:
+            head = _SHORT_HEADERS[len(message)]
+            frames = message
+        else:
+            head = b""
+            frames = self._encoder.frames_of(message)
+            if frames is None:
+                return False
         pipe.outbound.pass_by()
         self._inflight.append(message)
-        if stream.put(_SHORT_HEADERS[len(message)], message) >= _BATCH:
+        if stream.put(head, frames) >= _BATCH:
             self._write()
         return True
 
@@ -233,7 +238,7 @@ class Link(Outlet):
                 break
         if self._interest & _sys.WRITE:
             self._want(self._interest & ~_sys.WRITE)
-        if self._leaving:
+        if self.leaving:
             self._leave_if_done()
 
     def _release(self) -> None:
@@ -310,7 +315,7 @@ class Link(Outlet):
                     self._want(self._interest & ~_sys.READ)
             else:
                 self._read()
-        if mask & _sys.WRITE and self.stream.fd >= 0:
+        if mask & _sys.WRITE and self.stream.fd >= 0 and not self._ended_input:
             self._blocked = False
             self._write()
 
@@ -325,6 +330,8 @@ class Link(Outlet):
 
     def _input_ends(self) -> None:
         self._ended_input = True
+        # Who has gone reads nothing: what is still in the pipe stays there, for the next connection.
+        self._blocked = True
         self.connection.receive_eof()
 
     def _receive_chunk(self) -> int:
@@ -349,7 +356,7 @@ class Link(Outlet):
             return _END
         if self.heartbeat is not None:
             self.heartbeat.heard()
-        if not self._leaving or not self._established:
+        if not self.leaving or not self._established:
             connection.receive_data(data)
         return _FULL if size == _CHUNK else _DRY
 
@@ -390,7 +397,7 @@ class Link(Outlet):
         if pipe is None:
             # Its first write has found the connection broken.
             return
-        if self._leaving:
+        if self.leaving:
             if self._ended_input or connection.closed:
                 self.end()
             return
@@ -433,7 +440,10 @@ class Link(Outlet):
             return
         self.pipe = pipe
         pipe.metadata = self.connection.peer
+        if not self._raw:
+            pipe.metadata["Peer-Address"] = peer_address(self.stream.fd).encode()
         pipe.outlet = self
+        driver.pattern.connected(pipe)
         self._encode()
         if not self._blocked:
             self._write()
@@ -505,11 +515,14 @@ class Link(Outlet):
 
     def leave(self) -> None:
         """The socket is closed: write what is left, read and drop what still comes, then close."""
-        self._leaving = True
+        self.leaving = True
+        if self._ended_input:
+            self.end()
+            return
         if self._paused:
             # A close with unread data would reset the connection and take our last messages with it.
             self._paused = False
-            if self.stream.fd >= 0 and not self._ended_input:
+            if self.stream.fd >= 0:
                 self._want(self._interest | _sys.READ)
         if self._dirty or not self._blocked:
             self.flush_batch()

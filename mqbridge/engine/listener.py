@@ -14,6 +14,7 @@ from mqbridge.transports import tcp
 _AT_ONCE = 64
 # How long a listener stays out of the pollset for want of descriptors (P42).
 _PAUSE = 100_000_000
+_MILLISECOND = 1_000_000
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -117,5 +118,21 @@ class Listener:
         driver.emit(Event.CLOSED, self.endpoint, fd)
 
     def disconnect(self) -> None:
-        """Stop listening; connections made here live on, until their peer ends them or the socket is closed."""
+        """Stop listening, and end the connections made here, as libzmq does.
+
+        What has come from them can still be received; what they are to get is written within LINGER.
+        """
+        driver = self.driver
+        driver.process()
         self.close(False)
+        linger = driver.options.linger
+        for link in [link for link in driver.links if link.owner is self]:
+            if link.pipe is not None:
+                # The pattern gives it nothing more.
+                driver.end(link.pipe)
+            if not linger:
+                link.end()
+                continue
+            link.leave()
+            if linger > 0 and link in driver.links:
+                driver.timers.after(linger * _MILLISECOND, link.end)

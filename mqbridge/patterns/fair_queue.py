@@ -15,10 +15,11 @@ class FairQueue(Rota):
         self.last: Pipe | None = None
 
     def attach(self, pipe: Pipe) -> None:
-        """Add a pipe; what it has already can be read at once (P1)."""
+        """Add a pipe; what it has already can be read at once (P1), and what comes later is told (P4)."""
         self.add(pipe)
-        if pipe.can_read():
-            self.activate(pipe)
+        pipe.can_read()
+        # An empty one, too, loses its place only when its turn comes: that makes the order of turns libzmq's.
+        self.activate(pipe)
 
     def receive(self) -> object:
         """Return the next message, or None; `last` is the pipe it came from."""

@@ -3,10 +3,15 @@ from mqbridge.pipes.pipe cimport Pipe
 
 cdef class Pattern:
     cdef public bint lock_step
+    cdef public Pipe displaced
     cdef public Pipe last
     cdef public object options
 
     cpdef bint attach(self, Pipe pipe) except -1
+
+    cpdef connected(self, Pipe pipe)
+
+    cpdef disconnected(self, Pipe pipe)
 
     cpdef ended(self, Pipe pipe)
 

@@ -19,7 +19,7 @@ NOWHERE = Pipe(Fifo(0), Fifo(0))
 class Pattern:
     """The base of all patterns. `options` are the socket's, read when they matter."""
 
-    __slots__ = ("lock_step", "last", "options")
+    __slots__ = ("lock_step", "displaced", "last", "options")
 
     # The Socket-Type property on the wire (RFC 37).
     name = ""
@@ -28,6 +28,8 @@ class Pattern:
     renews = False
     # Whether peers speak no ZMTP: bytes as they come.
     raw = False
+    # Whether one message goes to many peers.
+    fans_out = False
     # Whether CONFLATE applies: not where messages have an order that matters, or an envelope.
     conflates = False
 
@@ -36,6 +38,8 @@ class Pattern:
         self.options = Options()
         # Sends and receives alternate, so every message is written at once.
         self.lock_step = False
+        # The peer whose place the one attached last has taken, for the driver to see off.
+        self.displaced: Pipe | None = None
         # The pipe of the last message received.
         self.last: Pipe | None = None
 
@@ -45,6 +49,12 @@ class Pattern:
     def attach(self, pipe: Pipe) -> bool:
         """Take a new pipe; False rejects it."""
         raise NotImplementedError
+
+    def connected(self, pipe: Pipe) -> None:
+        """A connection has been made for a pipe, which may have been there before."""
+
+    def disconnected(self, pipe: Pipe) -> None:
+        """A pipe's connection has gone, and there will be another."""
 
     def ended(self, pipe: Pipe) -> None:
         """The peer is gone: keep what it sent, write to it no more."""

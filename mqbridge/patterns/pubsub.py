@@ -63,6 +63,7 @@ class XPub(Pattern):
     __slots__ = ("_pipes", "_subscriptions", "_pending", "_asked", "_last_asker", "_full")
 
     name = "XPUB"
+    fans_out = True
 
     def __init__(self) -> None:
         Pattern.__init__(self)
@@ -98,7 +99,7 @@ class XPub(Pattern):
     def detach(self, pipe: Pipe) -> None:
         self._forget(pipe)
         # What was taken from it already may be news of a topic that others want as well.
-        self._pending = deque((message, None if sender is pipe else sender) for message, sender in self._pending)
+        self._pending = deque([(message, None if sender is pipe else sender) for message, sender in self._pending])
 
     def _forget(self, pipe: Pipe) -> None:
         """Take back what a peer has asked for."""
@@ -245,6 +246,7 @@ class XSub(Pattern):
         # Nor is any of them dropped at a mark, or for a later one (CONFLATE).
         if type(pipe.outbound) is Latest and pipe.outlet is None:
             pipe.outbound = Fifo(0)
+        pipe.extra_out = -1
         pipe.outbound.set_limit(0)
         self._pipes[pipe] = None
         for topic in self._subscriptions.topics():

@@ -5,7 +5,6 @@ What it receives has the sender's routing id in front; what it sends goes to the
 
 import errno
 import secrets
-from typing import Any
 
 from mqbridge.errors import ZMQError
 from mqbridge.patterns.fair_queue import FairQueue
@@ -55,7 +54,7 @@ class Router(Pattern):
                 return routing_id
 
     def _hand_over(self, routing_id: bytes) -> bool:
-        """Let a new peer have the name of an old one, whose connection ends with that; False if that is not allowed."""
+        """Let a new peer have the name of an old one, who is `displaced` by that; False if that is not allowed."""
         # A generated name belongs to a peer that brought none, and is nobody else's to claim.
         if not self.options.router_handover or routing_id[0] == 0:
             return False
@@ -64,9 +63,7 @@ class Router(Pattern):
         self.ended(former)
         # What it sent can still be read, as from a peer without a name.
         former.routing_id = self._generated()
-        outlet: Any = former.outlet
-        if outlet is not None:
-            outlet.end()
+        self.displaced = former
         return True
 
     def ended(self, pipe: Pipe) -> None:

@@ -3,11 +3,19 @@ from mqbridge.pipes.pipe cimport Pipe
 
 
 cdef class Stream(Router):
-    cpdef bint attach(self, Pipe pipe) except -1
+    cdef set _connected
+
+    cpdef connected(self, Pipe pipe)
+
+    cpdef disconnected(self, Pipe pipe)
+
+    cdef _notify(self, Pipe pipe)
 
     cpdef probe(self, Pipe pipe)
 
     cpdef ended(self, Pipe pipe)
+
+    cpdef detach(self, Pipe pipe)
 
     cpdef check_first(self, bytes part)
 

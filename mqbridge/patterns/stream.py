@@ -14,24 +14,43 @@ from mqbridge.pipes.pipe import Pipe
 class Stream(Router):
     """Any number of plain connections."""
 
-    __slots__ = ()
+    __slots__ = ("_connected",)
 
     name = "STREAM"
     raw = True
+    # A connection that we make keeps its routing id when it has to be made again.
+    renews = False
 
-    def attach(self, pipe: Pipe) -> bool:
-        if self.options.stream_notify:
+    def __init__(self) -> None:
+        Router.__init__(self)
+        # The pipes that have a connection now.
+        self._connected: set[Pipe] = set()
+
+    def connected(self, pipe: Pipe) -> None:
+        self._connected.add(pipe)
+        self._notify(pipe)
+
+    def disconnected(self, pipe: Pipe) -> None:
+        if pipe in self._connected:
+            self._connected.discard(pipe)
+            self._notify(pipe)
+
+    def _notify(self, pipe: Pipe) -> None:
+        """Tell the user that a connection has come, or has gone."""
+        if self.options.stream_notify and self.knows(pipe):
             pipe.inbound.push(b"")
-        return Router.attach(self, pipe)
+            self.readable(pipe)
 
     def probe(self, pipe: Pipe) -> None:
         pass
 
     def ended(self, pipe: Pipe) -> None:
-        if self.options.stream_notify and self.knows(pipe):
-            pipe.inbound.push(b"")
-            self.readable(pipe)
+        self.disconnected(pipe)
         Router.ended(self, pipe)
+
+    def detach(self, pipe: Pipe) -> None:
+        self._connected.discard(pipe)
+        Router.detach(self, pipe)
 
     def check_first(self, part: bytes) -> None:
         # A connection that has gone is always an error here.

@@ -2,22 +2,36 @@ cimport cython
 
 
 cdef class _Node:
+    cdef public bytes label
     cdef public dict children
-    cdef public object members
+    cdef public object member
+    cdef public set others
 
 
 cdef class Subscriptions:
     cdef _Node _root
     cdef dict _topics
 
-    @cython.locals(node=_Node, child=_Node, byte="unsigned char")
+    @cython.locals(topics=dict, node=_Node)
     cpdef bint add(self, bytes topic, member) except -1
 
-    @cython.locals(child=_Node, byte="unsigned char")
+    @cython.locals(node=_Node, child=_Node, at=Py_ssize_t)
+    cdef _Node _node_for(self, bytes topic)
+
+    @cython.locals(label=bytes, size=Py_ssize_t, middle=_Node)
+    cdef _Node _split(self, _Node parent, _Node child, bytes other)
+
+    @cython.locals(topics=dict)
     cpdef int remove(self, bytes topic, member, bint every=*) except -1
 
-    @cython.locals(node=_Node, child=_Node, byte="unsigned char")
+    @cython.locals(parent=_Node, node=_Node, at=Py_ssize_t)
+    cdef int _take_out(self, bytes topic, member) except -1
+
+    @cython.locals(children=dict, child=_Node)
+    cdef _join(self, _Node node)
+
+    @cython.locals(node=_Node, child=_Node, at=Py_ssize_t)
     cpdef bint matches(self, bytes message) except -1
 
-    @cython.locals(node=_Node, child=_Node, byte="unsigned char")
+    @cython.locals(node=_Node, child=_Node, at=Py_ssize_t)
     cpdef set wanted_by(self, bytes message)

@@ -2,6 +2,9 @@
 
 A topic matches every message that begins with it. The same class serves both sides: a publisher's members are pipes; a
 subscriber has one member, itself, and counts how often it has asked for each topic.
+
+The trie is compressed (a radix tree): a node stands where a topic ends or where topics part, and nowhere else, so a
+topic makes two nodes at most, however long it is.
 """
 
 from collections.abc import Hashable, Iterator
@@ -14,14 +17,17 @@ UNKNOWN = 2  # the member had not asked for it
 
 
 class _Node:
-    """What is known of the topics that begin like this."""
+    """A topic, or the common beginning of several, which goes on after the parent's with `label`."""
 
-    __slots__ = ("children", "members")
+    __slots__ = ("label", "children", "member", "others")
 
-    def __init__(self) -> None:
-        self.children: dict[int, _Node] = {}
-        # Member -> how often it has asked for just this topic; None while nobody has.
-        self.members: dict[Any, int] | None = None
+    def __init__(self, label: bytes) -> None:
+        self.label = label
+        # First byte of its label -> child; None for no children.
+        self.children: dict[int, _Node] | None = None
+        # Who wants just this topic. Mostly that is one, who then needs no set.
+        self.member: Any = None
+        self.others: set[Any] | None = None
 
 
 class Subscriptions:
@@ -30,56 +36,110 @@ class Subscriptions:
     __slots__ = ("_root", "_topics")
 
     def __init__(self) -> None:
-        self._root = _Node()
-        # Member -> its topics, so that one who leaves is found without searching.
-        self._topics: dict[Any, set[bytes]] = {}
+        self._root = _Node(b"")
+        # Member -> topic -> how often it has asked for that.
+        self._topics: dict[Any, dict[bytes, int]] = {}
 
     def add(self, topic: bytes, member: Hashable) -> bool:
         """Note that a member wants a topic, once more; return whether nobody had wanted it."""
+        topics = self._topics.get(member)
+        if topics is None:
+            topics = self._topics[member] = {}
+        count = topics.get(topic, 0)
+        topics[topic] = count + 1
+        if count:
+            return False
+        node = self._node_for(topic)
+        if node.member is None:
+            node.member = member
+            return True
+        if node.others is None:
+            node.others = set()
+        node.others.add(member)
+        return False
+
+    def _node_for(self, topic: bytes) -> _Node:
+        """Return the node of a topic, made if need be."""
         node = self._root
-        for byte in topic:
-            child = node.children.get(byte)
+        at = 0
+        while at < len(topic):
+            if node.children is None:
+                node.children = {}
+            child = node.children.get(topic[at])
             if child is None:
-                child = node.children[byte] = _Node()
+                child = _Node(topic[at:])
+                node.children[topic[at]] = child
+                return child
+            if not topic.startswith(child.label, at):
+                child = self._split(node, child, topic[at : at + len(child.label)])
+            at += len(child.label)
             node = child
-        first = node.members is None
-        if node.members is None:
-            node.members = {}
-        node.members[member] = node.members.get(member, 0) + 1
-        self._topics.setdefault(member, set()).add(topic)
-        return first
+        return node
+
+    def _split(self, parent: _Node, child: _Node, other: bytes) -> _Node:
+        """Put a node where a child's label and another one, which differs from it, part; return that node."""
+        label = child.label
+        size = 1
+        while size < len(other) and label[size] == other[size]:
+            size += 1
+        middle = _Node(label[:size])
+        child.label = label[size:]
+        middle.children = {label[size]: child}
+        parent.children[label[0]] = middle  # type: ignore[index]
+        return middle
 
     def remove(self, topic: bytes, member: Hashable, every: bool = False) -> int:
         """A member wants a topic once less, with `every` no more at all; return STILL_WANTED, UNWANTED or UNKNOWN."""
-        path = [self._root]
-        for byte in topic:
-            child = path[-1].children.get(byte)
-            if child is None:
-                return UNKNOWN
-            path.append(child)
-        members = path[-1].members
-        if members is None or member not in members:
+        topics = self._topics.get(member)
+        if topics is None:
             return UNKNOWN
-        members[member] -= 1
-        if members[member] and not every:
+        count = topics.get(topic, 0)
+        if count == 0:
+            return UNKNOWN
+        if count > 1 and not every:
+            topics[topic] = count - 1
             return STILL_WANTED
-        del members[member]
-        self._topics[member].discard(topic)
-        if not self._topics[member]:
+        del topics[topic]
+        if not topics:
             del self._topics[member]
-        if members:
+        return self._take_out(topic, member)
+
+    def _take_out(self, topic: bytes, member: Hashable) -> int:
+        """Remove a member from the node of a topic, which is there."""
+        parent = node = self._root
+        at = 0
+        while at < len(topic):
+            parent = node
+            node = node.children[topic[at]]  # type: ignore[index]
+            at += len(node.label)
+        if node.others is not None:
+            if node.member == member:
+                node.member = node.others.pop()
+            else:
+                node.others.discard(member)
+            if not node.others:
+                node.others = None
             return STILL_WANTED
-        path[-1].members = None
-        self._prune(path, topic)
+        node.member = None
+        if node is not self._root:
+            if node.children is None:
+                del parent.children[node.label[0]]  # type: ignore[union-attr]
+                if not parent.children:
+                    parent.children = None
+                node = parent
+            self._join(node)
         return UNWANTED
 
-    def _prune(self, path: list[_Node], topic: bytes) -> None:
-        """Forget branches that lead nowhere any more."""
-        for depth in range(len(topic), 0, -1):
-            node = path[depth]
-            if node.members is not None or node.children:
-                return
-            del path[depth - 1].children[topic[depth - 1]]
+    def _join(self, node: _Node) -> None:
+        """If nothing parts or ends at a node any more, let it be one with its only child."""
+        children = node.children
+        if node is self._root or node.member is not None or children is None or len(children) > 1:
+            return
+        for child in children.values():
+            node.label = node.label + child.label
+            node.children = child.children
+            node.member = child.member
+            node.others = child.others
 
     def leave(self, member: Hashable) -> list[tuple[bytes, bool]]:
         """Remove a member from all its topics; return those, each with whether nobody wants it now."""
@@ -93,28 +153,31 @@ class Subscriptions:
     def matches(self, message: bytes) -> bool:
         """Return whether somebody wants this message."""
         node = self._root
-        if node.members is not None:
-            return True
-        for byte in message:
-            child = node.children.get(byte)
-            if child is None:
+        at = 0
+        while node.member is None:
+            if at == len(message) or node.children is None:
                 return False
+            child = node.children.get(message[at])
+            if child is None or (len(child.label) > 1 and not message.startswith(child.label, at)):
+                return False
+            at += len(child.label)
             node = child
-            if node.members is not None:
-                return True
-        return False
+        return True
 
     def wanted_by(self, message: bytes) -> set[Any]:
         """Return all who want this message."""
         node = self._root
+        at = 0
         found: set[Any] = set()
-        if node.members is not None:
-            found.update(node.members)
-        for byte in message:
-            child = node.children.get(byte)
-            if child is None:
-                break
+        while True:
+            if node.member is not None:
+                found.add(node.member)
+                if node.others is not None:
+                    found.update(node.others)
+            if at == len(message) or node.children is None:
+                return found
+            child = node.children.get(message[at])
+            if child is None or (len(child.label) > 1 and not message.startswith(child.label, at)):
+                return found
+            at += len(child.label)
             node = child
-            if node.members is not None:
-                found.update(node.members)
-        return found

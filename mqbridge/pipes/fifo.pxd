@@ -36,6 +36,10 @@ cdef class Fifo:
 
     cpdef Py_ssize_t waiting(self) except -1
 
+    cpdef Py_ssize_t pushed(self) except -1
+
+    cpdef Py_ssize_t released(self) except -1
+
     cpdef bint full(self) except -1
 
     cpdef bint low(self) except -1

@@ -52,7 +52,8 @@ class Fifo:
     def set_limit(self, limit: int) -> None:
         """Set the high-water mark, in messages; 0 means none."""
         self.limit = limit
-        self.low_water = (limit + 1) // 2
+        # What is left when half, rounded up, is read; libzmq counts it the other way round (pipe_t::compute_lwm).
+        self.low_water = limit // 2
 
     def push(self, message: object) -> None:
         """Append a message; whether there is room is the caller's to ask."""
@@ -108,6 +109,14 @@ class Fifo:
     def waiting(self) -> int:
         """Return how many messages can be taken."""
         return self._pushed - self._taken
+
+    def pushed(self) -> int:
+        """Return how many messages have ever been put in."""
+        return self._pushed
+
+    def released(self) -> int:
+        """Return how many messages count no longer, of all that were ever put in."""
+        return self._released
 
     def full(self) -> bool:
         """Return whether the high-water mark is reached."""

@@ -22,6 +22,10 @@ cdef class Pipe:
     cdef public bytes routing_id
     cdef public object metadata
     cdef public str endpoint
+    cdef public Py_ssize_t extra_in
+    cdef public Py_ssize_t extra_out
+
+    cpdef set_marks(self, Py_ssize_t inward, Py_ssize_t outward)
 
     @cython.locals(outlet=Outlet)
     cpdef bint can_write(self) except -1

@@ -48,6 +48,8 @@ class Pipe:
         "routing_id",
         "metadata",
         "endpoint",
+        "extra_in",
+        "extra_out",
     )
 
     def __init__(self, inbound: Fifo, outbound: Fifo) -> None:
@@ -59,6 +61,14 @@ class Pipe:
         self.routing_id = b""
         self.metadata: dict[str, bytes] = {}
         self.endpoint = ""
+        # What the peer's own marks add to ours (inproc), in messages; -1: there is no limit, whatever ours are.
+        self.extra_in = 0
+        self.extra_out = 0
+
+    def set_marks(self, inward: int, outward: int) -> None:
+        """Set the socket's high-water marks, in messages; 0 means none. What waits for room is not told here."""
+        self.inbound.set_limit(0 if inward == 0 or self.extra_in < 0 else inward + self.extra_in)
+        self.outbound.set_limit(0 if outward == 0 or self.extra_out < 0 else outward + self.extra_out)
 
     def can_write(self) -> bool:
         """Return whether a message would be taken now."""

@@ -6,18 +6,20 @@ port such as `5a` for 5, and a connect without a host for a peer that never come
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from ..constants import Errno
 from ..errors import ZMQError
+from ..version import IPC_PATH_MAX_LEN
 
 Verb = Literal["bind", "unbind", "connect", "disconnect"]
 
 TRANSPORTS = ("tcp", "ipc", "inproc")
 INPROC_NAME_MAX = 256
-IPC_NAME_MAX = 107
+
 
 # Host names, interface names and IPv4 addresses; or an IPv6 address, which has at least two colons.
 # Both may have a zone (RFC 4007).
@@ -69,7 +71,8 @@ def parse(text: str | bytes, verb: Verb = "connect") -> Endpoint:
     TypeError
         `text` is neither str nor bytes.
     ZMQError
-        EINVAL: the endpoint is malformed. EPROTONOSUPPORT: mqbridge has no such transport.
+        EINVAL: the endpoint is malformed. ENAMETOOLONG: an ipc name is too long for the operating system.
+        EPROTONOSUPPORT: mqbridge has no such transport.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
@@ -84,7 +87,7 @@ def parse(text: str | bytes, verb: Verb = "connect") -> Endpoint:
         if transport == "inproc":
             return _inproc(address)
     except _Malformed as malformed:
-        raise ZMQError(Errno.EINVAL, f'{verb}("{_printable(text)}"): {malformed}') from None
+        raise ZMQError(malformed.errno, f'{verb}("{_printable(text)}"): {malformed}') from None
     lower = transport.lower()
     advice = f"write {lower}" if lower in TRANSPORTS else f"choose from {', '.join(TRANSPORTS)}"
     problem = f'there is no transport "{transport}"; {advice}'
@@ -93,6 +96,14 @@ def parse(text: str | bytes, verb: Verb = "connect") -> Endpoint:
 
 class _Malformed(Exception):
     """What is wrong with an endpoint, and what to do."""
+
+    errno: int = Errno.EINVAL
+
+
+class _TooLong(_Malformed):
+    """An ipc name that fits into no address of the operating system."""
+
+    errno = errno.ENAMETOOLONG
 
 
 def _printable(text: str) -> str:
@@ -109,8 +120,8 @@ def _split(text: str) -> tuple[str, str]:
 
 def _ipc(name: str, binding: bool) -> Endpoint:
     size = len(name.encode("utf-8", "surrogateescape"))
-    if size > IPC_NAME_MAX:
-        raise _Malformed(f"an ipc name has {IPC_NAME_MAX} bytes at most, this one has {size}")
+    if size > IPC_PATH_MAX_LEN:
+        raise _TooLong(f"an ipc name has {IPC_PATH_MAX_LEN} bytes at most, this one has {size}")
     if "\0" in name or name == "@":
         raise _Malformed("an ipc name is a file's name, or @ and an abstract name")
     if name == "*" and not binding:

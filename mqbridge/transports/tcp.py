@@ -18,11 +18,12 @@ Address = tuple[int, Any]
 
 
 def literal(host: str, port: int, ipv6: bool) -> Address | None:
-    """Return the address of a literal host or of `*`, or None for a name."""
+    """Return the address of a literal host or of `*`, or None for a name. Without IPV6 an IPv6 address is a name."""
     if host == "*":
         return (_socket.AF_INET6, ("::", port, 0, 0)) if ipv6 else (_socket.AF_INET, ("0.0.0.0", port))
     try:
-        found = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM, 0, _socket.AI_NUMERICHOST)
+        family = _socket.AF_UNSPEC if ipv6 else _socket.AF_INET
+        found = _socket.getaddrinfo(host, port, family, _socket.SOCK_STREAM, 0, _socket.AI_NUMERICHOST)
     except OSError:
         return None
     family, _, _, _, address = found[0]
@@ -133,7 +134,7 @@ def close_listener(handle: Any) -> None:
 def _source(endpoint: Endpoint, family: int) -> tuple[Any, ...]:
     """Return where a connection of a family is to come from. Raises OSError."""
     host, port = endpoint.source_host, endpoint.source_port
-    source = literal(host, port, family == _socket.AF_INET6)
+    source = literal(host, port, family == _socket.AF_INET6 or ":" in host)
     if source is None:
         source = (_socket.AF_INET, (_interface_address(host), port))
     if source[0] != family:
@@ -173,6 +174,8 @@ def tune(handle: Any, options: Options) -> None:
         ):
             if value > 0 and hasattr(_socket, name):
                 handle.setsockopt(_socket.IPPROTO_TCP, getattr(_socket, name), value)
+    if options.tcp_maxrt > 0 and hasattr(_socket, "TCP_USER_TIMEOUT"):
+        handle.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_USER_TIMEOUT, options.tcp_maxrt)
     if options.tos > 0:
         handle.setsockopt(_socket.IPPROTO_IP, _socket.IP_TOS, options.tos)
 

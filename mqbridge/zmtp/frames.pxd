@@ -57,9 +57,25 @@ cdef class Decoder:
 cpdef bytes header(int flags, Py_ssize_t size)
 
 
+@cython.locals(parts=tuple, size=Py_ssize_t, part=bytes)
+cpdef Py_ssize_t encoded_size(message) except -1
+
+
 cdef class Encoder:
     @cython.locals(last=Py_ssize_t)
     cpdef Py_ssize_t put(self, Stream stream, message, Py_ssize_t index) except -2
 
+    cpdef bytes frames_of(self, message)
+
     @cython.locals(size=Py_ssize_t)
     cdef _frame(self, Stream stream, int flags, bytes body)
+
+
+cdef class FanOut(Encoder):
+    cdef object _message
+    cdef bytes _frames
+
+    @cython.locals(frames=bytes)
+    cpdef Py_ssize_t put(self, Stream stream, message, Py_ssize_t index) except -2
+
+    cpdef bytes frames_of(self, message)

@@ -242,8 +242,11 @@ def encode_command(body: bytes) -> bytes:
 
 def encoded_size(message: Any) -> int:
     """Return how many bytes `encode` makes of a message."""
-    parts = (message,) if isinstance(message, bytes) else message
-    return sum(len(part) + (2 if len(part) < 256 else 9) for part in parts)
+    parts = (message,) if isinstance(message, bytes) else tuple(message)
+    size = 0
+    for part in parts:
+        size += len(part) + (2 if len(part) < 256 else 9)
+    return size
 
 
 class Encoder:
@@ -268,6 +271,10 @@ class Encoder:
             index += 1
         return -1
 
+    def frames_of(self, message: Any) -> bytes | None:
+        """Return the frames of a whole message if they are at hand, or soon of use again; else None."""
+        return None
+
     def _frame(self, stream: Any, flags: int, body: bytes) -> None:
         size = len(body)
         if size < 256:
@@ -276,3 +283,30 @@ class Encoder:
             stream.put(header(flags, size), body)
         else:
             stream.hold(header(flags, size), body)
+
+
+class FanOut(Encoder):
+    """Of a socket that sends each message to many: the latest one's frames are made once, for all connections."""
+
+    __slots__ = ("_message", "_frames")
+
+    def __init__(self) -> None:
+        self._message: Any = None
+        self._frames = b""
+
+    def put(self, stream: Any, message: Any, index: int) -> int:
+        frames = self.frames_of(message) if index == 0 else None
+        if frames is None:
+            return Encoder.put(self, stream, message, index)
+        stream.put(b"", frames)
+        return -1
+
+    def frames_of(self, message: Any) -> bytes | None:
+        if message is self._message:
+            return self._frames
+        if encoded_size(message) >= _LARGE_OUTGOING or (type(message) is bytes and len(message) < 256):
+            # What is large is not copied; and a short frame's head comes from a table.
+            return None
+        self._frames = encode(message)
+        self._message = message
+        return self._frames

@@ -736,3 +736,60 @@ def _socket_left_over(name: str) -> Any:
     handle = socket.socket(socket.AF_UNIX)
     handle.bind(name)
     return handle
+
+
+# ---- STREAM
+
+
+@pytest.mark.parametrize("name", [b"", b"server"], ids=["without a name", "named by us"])
+def test_each_connection_of_a_stream_is_told_and_has_the_same_name(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any], name: bytes
+) -> None:
+    place = peers.listen()
+    with quiet.socket(mqbridge.STREAM) as stream:
+        stream.reconnect_ivl = 1
+        if name:
+            stream.connect_routing_id = name
+        stream.connect(place.endpoint)
+        if name:
+            # It can be spoken to before it is there.
+            stream.send_multipart([name, b"early"])
+        drive = driving(stream)
+        for number in range(3):
+            peer = place.accept("PAIR", drive)
+            peer.mute = True
+            peer.until(lambda: stream.poll(0), "the news of the connection")
+            found, nothing = stream.recv_multipart()
+            assert nothing == b""
+            name = name or found
+            assert found == name
+            if number:
+                assert not stream.poll(0)
+            peer.close()
+            peer.until(lambda: stream.poll(0), "the news of its end")
+            assert stream.recv_multipart() == [name, b""]
+
+
+@pytest.mark.parametrize("name", [b"", b"server"], ids=["without a name", "named by us"])
+def test_a_stream_that_has_hung_up_does_not_dial_again(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any], name: bytes
+) -> None:
+    place = peers.listen()
+    with quiet.socket(mqbridge.STREAM) as stream:
+        stream.reconnect_ivl = 1
+        if name:
+            stream.connect_routing_id = name
+        stream.connect(place.endpoint)
+        drive = driving(stream)
+        peer = place.accept("PAIR", drive)
+        peer.mute = True
+        peer.until(lambda: stream.poll(0), "the news of the connection")
+        routing_id, _ = stream.recv_multipart()
+        stream.send_multipart([routing_id, b""])
+        peer.expect_end()
+        driver = stream._driver
+        assert not driver.links
+        assert not driver.pipes
+        assert driver.timers.next_due() == 0
+        assert not stream.poll(0)
+        stream.disconnect(place.endpoint)

@@ -174,6 +174,63 @@ def test_a_last_part_that_found_no_room_can_be_sent_again(quiet: mqbridge.Contex
         assert pull.recv_multipart() == [b"a", b"b"]
 
 
+# ---- turns, which change with the last part
+
+
+@pytest.fixture
+def asked(quiet: mqbridge.Context) -> Iterator[tuple[Any, Any]]:
+    """A REQ that has asked b"a", b"b", and a REP that has received the first part of it."""
+    with quiet.socket(mqbridge.REQ) as req, quiet.socket(mqbridge.REP) as rep:
+        rep.bind("inproc://turns")
+        req.connect("inproc://turns")
+        req.send_multipart([b"a", b"b"])
+        assert rep.recv() == b"a"
+        yield req, rep
+
+
+def test_no_reply_before_the_last_part_of_the_request(asked: Any) -> None:
+    req, rep = asked
+    assert rep.get(mqbridge.EVENTS) == POLLIN
+    for send in (lambda: rep.send(b"x"), lambda: rep.send(b"x", SNDMORE), lambda: rep.send_multipart([b"x", b"y"])):
+        with pytest.raises(mqbridge.ZMQError, match="receive the message to its last part first") as caught:
+            send()
+        assert caught.value.errno == mqbridge.EFSM
+    assert rep.recv() == b"b"
+    assert rep.get(mqbridge.EVENTS) == POLLOUT
+    rep.send(b"x")
+    assert req.recv() == b"x"
+
+
+def test_no_request_before_the_last_part_of_the_reply(asked: Any) -> None:
+    req, rep = asked
+    rep.recv()
+    rep.send(b"x", SNDMORE)
+    with pytest.raises(mqbridge.ZMQError, match=r"recv\(\): out of turn"):
+        rep.recv()
+    rep.send(b"y")
+    assert req.recv() == b"x"
+    assert req.get(mqbridge.EVENTS) == POLLIN
+    with pytest.raises(mqbridge.ZMQError, match="receive the message to its last part first"):
+        req.send(b"next")
+    assert req.recv() == b"y"
+    req.send(b"next")
+    assert rep.recv() == b"next"
+
+
+def test_a_relaxed_request_drops_the_rest_of_the_reply(asked: Any) -> None:
+    req, rep = asked
+    req.req_relaxed = 1
+    rep.recv()
+    rep.send_multipart([b"x", b"y"])
+    assert req.recv() == b"x"
+    assert req.get(mqbridge.EVENTS) == POLLIN | POLLOUT
+    req.send(b"next")
+    assert req.get(mqbridge.RCVMORE) == 0
+    assert rep.recv() == b"next"
+    rep.send(b"reply")
+    assert req.recv() == b"reply"
+
+
 # ---- giving up
 
 

@@ -220,10 +220,7 @@ def test_two_connections_to_one_endpoint(quiet: mqbridge.Context) -> None:
             push.send(b"%d" % number)
         assert sorted(pull.recv() for _ in range(4)) == [b"0", b"1", b"2", b"3"]
         assert len(pull._driver.pipes) == len(push._driver.pipes) == 2
-        push.disconnect("inproc://twice")
-        assert len(push._driver.pipes) == 1
-        push.send(b"one way is left")
-        assert pull.recv() == b"one way is left"
+        # One call ends both, as in libzmq.
         push.disconnect("inproc://twice")
         with pytest.raises(mqbridge.Again, match="there is no peer"):
             push.send(b"x", DONTWAIT)
@@ -457,3 +454,48 @@ def test_conflate_keeps_the_last_message_on_either_side_of_a_connection(quiet: m
         while (found := pull.recv()) != b"last":
             assert found.startswith(b"late")
         assert not pull.poll(0)
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://[::1]:*", "tcp://[::]:*"])
+def test_ipv6_addresses_are_bound_with_the_option_only(one: Any, endpoint: str) -> None:
+    with pytest.raises(mqbridge.ZMQError, match="set the option IPV6") as caught:
+        one.bind(endpoint)
+    assert caught.value.errno == errno.ENODEV
+
+
+def test_an_ipv6_address_is_not_reached_without_the_option(one: Any, other: Any) -> None:
+    one.ipv6 = 1
+    try:
+        one.bind("tcp://[::1]:*")
+    except mqbridge.ZMQError:
+        pytest.skip("this machine has no IPv6")
+    other.reconnect_ivl = 5
+    # As with libzmq it goes on being tried.
+    other.connect(one.last_endpoint)
+    assert not other.poll(100, mqbridge.POLLOUT) or not one._driver.links
+    other.disconnect(one.last_endpoint)
+    other.ipv6 = 1
+    other.connect(one.last_endpoint)
+    while not one._driver.links:
+        one.poll(1)
+        other.poll(1)
+
+
+def test_who_loses_its_name_to_another_over_inproc_is_gone(quiet: mqbridge.Context) -> None:
+    with quiet.socket(mqbridge.ROUTER) as router:
+        router.router_handover = 1
+        router.bind("inproc://router")
+        dealers = [quiet.socket(mqbridge.DEALER) for _ in range(3)]
+        for number, dealer in enumerate(dealers):
+            dealer.routing_id = b"name"
+            dealer.connect("inproc://router")
+            dealer.send(b"%d" % number)
+            assert router.recv_multipart() == [b"name", b"%d" % number]
+            assert len(router._driver.pipes) == 1
+        router.send_multipart([b"name", b"for the last"])
+        assert dealers[-1].recv() == b"for the last"
+        for dealer in dealers[:-1]:
+            # It has no peer any more.
+            assert not dealer.poll(0, mqbridge.POLLOUT)
+        for dealer in dealers:
+            dealer.close()

@@ -14,6 +14,7 @@ import pytest
 
 import mqbridge
 from mqbridge import DONTWAIT
+from mqbridge.context_options import ContextOptions
 from mqbridge.engine.hub import Hub
 
 NOBODY = "tcp://127.0.0.1:1"
@@ -66,16 +67,16 @@ def test_a_socket_that_lingers_still_counts(no_descriptor_leak: None, wait_for: 
 
 @pytest.mark.parametrize("io_threads", [-1, "1", 1.5, None])
 def test_io_threads_is_a_number(io_threads: Any) -> None:
-    with pytest.raises(mqbridge.ZMQError, match="io_threads is 0 or a positive number") as caught:
+    with pytest.raises((mqbridge.ZMQError, TypeError), match="io_threads is 0 or a positive number") as caught:
         mqbridge.Context(io_threads)
-    assert caught.value.errno == mqbridge.EINVAL
+    assert getattr(caught.value, "errno", None) == (mqbridge.EINVAL if io_threads == -1 else None)
 
 
 @pytest.mark.parametrize(("io_threads", "flushes"), [(0, False), (1, True), (4, True)])
 def test_who_writes_late_batches(no_descriptor_leak: None, io_threads: int, flushes: bool) -> None:
     from mqbridge import _sys
 
-    hub = Hub(io_threads)
+    hub = Hub(ContextOptions(io_threads))
     assert hub.flushes is (flushes or _sys.HAS_FLUSHER)
     assert not hub.forked
     hub.terminate()

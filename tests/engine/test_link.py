@@ -271,6 +271,49 @@ def test_a_reconnect_sends_what_was_not_written_whole(
         assert pipe.outbound.length() == 0
 
 
+@pytest.fixture
+def gone(quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any]) -> Iterator[Any]:
+    """A DEALER whose pipe is exactly at its mark, so its link lives on after the peer's end was read; and the place."""
+    place = peers.listen()
+    with quiet.socket(mqbridge.DEALER) as dealer:
+        dealer.reconnect_ivl = 1
+        dealer.rcvhwm = 2
+        dealer.connect(place.endpoint)
+        drive = driving(dealer)
+        first = place.accept("DEALER", drive).shake_hands()
+        first.send(b"1", b"2")
+        first.until(first.arrived, "the arrival")
+        drive()
+        first.close()
+        for _ in range(3):
+            drive()
+        assert len(dealer._driver.links) == 1
+        yield dealer, place
+
+
+def test_after_the_peers_end_nothing_more_is_taken_off_the_pipe(gone: Any, driving: Callable[..., Any]) -> None:
+    dealer, place = gone
+    for number in range(20):
+        dealer.send(b"%d" % number, DONTWAIT)
+    # What it sent is received, and then the connection ends.
+    assert [dealer.recv(), dealer.recv()] == [b"1", b"2"]
+    second = place.accept("DEALER", driving(dealer)).shake_hands()
+    assert second.expect(20) == [b"%d" % number for number in range(20)]
+
+
+@pytest.mark.parametrize("linger", [0, -1])
+def test_closing_a_socket_whose_peer_has_gone_before(gone: Any, linger: int, wait_for: Callable[..., None]) -> None:
+    dealer, place = gone
+    driver = dealer._driver
+    dealer.send(b"left", DONTWAIT)
+    dealer.close(linger=linger)
+    if linger:
+        # It goes to whoever comes next.
+        second = place.accept("DEALER", driver.drive).shake_hands()
+        assert second.expect(1) == [b"left"]
+    wait_for(lambda: driver.drive() and driver.pollset.fd < 0, "the end of the socket")
+
+
 def test_several_reconnects_in_a_row_keep_the_order(
     quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any]
 ) -> None:

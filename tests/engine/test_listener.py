@@ -34,6 +34,7 @@ def test_listening_accepting_and_the_end_are_reported(
         Event.ACCEPTED,
         Event.HANDSHAKE_SUCCEEDED,
         Event.CLOSED,
+        Event.DISCONNECTED,
     ]
 
 
@@ -176,27 +177,81 @@ def test_a_connection_that_is_gone_already_is_let_go_of(
     peers.connect(pull.last_endpoint, "PUSH", driving(pull)).shake_hands()
 
 
-def test_unbind_lets_connections_live(pull: Any, peers: Any, driving: Callable[..., Any]) -> None:
+def test_unbind_ends_the_connections_made_there(pull: Any, peers: Any, driving: Callable[..., Any]) -> None:
+    pull.bind("tcp://127.0.0.1:*")
+    elsewhere = peers.connect(pull.last_endpoint, "PUSH", driving(pull)).shake_hands()
     pull.bind("tcp://127.0.0.1:*")
     endpoint = pull.last_endpoint
     peer = peers.connect(endpoint, "PUSH", driving(pull)).shake_hands()
+    unfinished = peers.connect(endpoint, "PUSH", driving(pull))
+    peer.send(b"was", b"there")
+    peer.until(peer.arrived, "the arrival")
     pull.unbind(endpoint)
+    for ended in (peer, unfinished):
+        ended.expect_end()
     with pytest.raises(ConnectionRefusedError):
         peers.connect(endpoint, "PUSH")
-    peer.send(b"still", b"here")
-    assert [pull.recv(), pull.recv()] == [b"still", b"here"]
+    # What had come can be received.
+    assert [pull.recv(), pull.recv()] == [b"was", b"there"]
+    # Connections made by another listener live on.
+    elsewhere.send(b"still here")
+    assert pull.recv() == b"still here"
+    assert len(pull._driver.links) == len(pull._driver.pipes) == 1
     # The port is free.
     pull.bind(endpoint)
     peers.connect(endpoint, "PUSH", driving(pull)).shake_hands()
 
 
-def test_connections_made_by_an_unbound_listener_end_with_the_socket(
-    pull: Any, peers: Any, driving: Callable[..., Any]
+def backlog(push: Any, peers: Any, driving: Callable[..., Any]) -> tuple[Any, int]:
+    """Bind, connect a peer that does not read, and send until it is full; return the peer and how many that were."""
+    push.linger = -1
+    push.sndhwm = 20
+    push.sndbuf = 4096
+    push.bind("tcp://127.0.0.1:*")
+    peer = peers.connect(push.last_endpoint, "PULL", driving(push), rcvbuf=4096).shake_hands()
+    count = 0
+    with pytest.raises(mqbridge.Again):
+        while True:
+            push.send(b"%06d" % count + bytes(100_000), mqbridge.DONTWAIT)
+            count += 1
+    return peer, count
+
+
+def test_unbind_writes_what_is_left(quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any]) -> None:
+    with quiet.socket(mqbridge.PUSH) as push:
+        peer, count = backlog(push, peers, driving)
+        push.unbind(push.last_endpoint)
+        # No more goes there.
+        with pytest.raises(mqbridge.Again):
+            push.send(b"more", mqbridge.DONTWAIT)
+        assert [int(message[:6]) for message in peer.expect(count)] == list(range(count))
+        peer.expect_end()
+        peer.until(lambda: not push._driver.links, "the end of the connection")
+
+
+@pytest.mark.parametrize("linger", [0, 30])
+def test_unbind_writes_no_longer_than_linger(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any], wait_for: Callable[..., None], linger: int
 ) -> None:
-    pull.bind("tcp://127.0.0.1:*")
-    peer = peers.connect(pull.last_endpoint, "PUSH", driving(pull)).shake_hands()
-    pull.unbind(pull.last_endpoint)
-    pull.close()
+    with quiet.socket(mqbridge.PUSH) as push:
+        peer, count = backlog(push, peers, driving)
+        push.linger = linger
+        push.unbind(push.last_endpoint)
+        assert len(push._driver.links) == (1 if linger else 0)
+        drive = driving(push)
+        wait_for(lambda: (drive(), not push._driver.links)[1], "the end of lingering")
+        peer.expect_end()
+        assert len(peer.messages) < count
+
+
+def test_connections_that_outlive_an_unbind_end_with_the_socket(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any]
+) -> None:
+    push = quiet.socket(mqbridge.PUSH)
+    peer, _ = backlog(push, peers, driving)
+    push.unbind(push.last_endpoint)
+    assert push._driver.links
+    push.close(linger=0)
     peer.drive = lambda: None
     peer.expect_end()
 

@@ -29,8 +29,15 @@ class Peer:
         return f"Peer({self.name})"
 
     def attach(self) -> bool:
-        """Give the pattern the pipe."""
-        self.attached = self.bench.pattern.attach(self.pipe)
+        """Give the pattern the pipe, as its driver and its link do."""
+        pattern = self.bench.pattern
+        self.attached = pattern.attach(self.pipe)
+        if pattern.displaced is not None:
+            outlet: Any = pattern.displaced.outlet
+            pattern.displaced = None
+            outlet.end()
+        if self.attached:
+            pattern.connected(self.pipe)
         return self.attached
 
     def give(self, *messages: object) -> None:

@@ -74,6 +74,7 @@ def test_p04_a_pipe_found_empty_asks_to_be_told(lone_pipe: Make) -> None:
 def test_an_empty_pipe_is_looked_at_again_when_it_is_told_to_have_messages(lone_pipe: Make) -> None:
     pipe = lone_pipe("a")
     queue = queue_of(pipe)
+    assert not queue.ready()
     pipe.inbound.push("a1")
     assert queue.receive() is None
     queue.activate(pipe)
@@ -88,6 +89,19 @@ def test_a_pipe_told_too_often_is_harmless(lone_pipe: Make) -> None:
     queue.activate(a)
     assert all_of(queue) == ["b1"]
     assert queue.active == 0
+
+
+def test_a_pipe_that_comes_empty_gets_its_place_in_the_order_of_turns(lone_pipe: Make) -> None:
+    # libzmq: fq_t::attach makes it active, and the first look at it takes the last active one in its place.
+    a, b, c = lone_pipe("a"), lone_pipe("b"), lone_pipe("c")
+    queue = queue_of(a, b, c)
+    assert not queue.ready()
+    for pipe in (c, b, a):
+        pipe.inbound.push(f"{pipe.routing_id}1")
+        queue.activate(pipe)
+    queue.attach(lone_pipe("d"))
+    assert [pipe is queue.pipes[queue.current] for pipe in (a, b, c)] == [False, False, True]
+    assert queue.active == 4
 
 
 class Overtaken(Fifo):

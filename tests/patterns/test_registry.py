@@ -15,7 +15,7 @@ LOCK_STEP = {"REQ", "REP"}
 # Where a message that nobody takes is dropped, or is an error, but never waits.
 NEVER_WAITS = {"PUB", "XPUB", "XSUB", "ROUTER", "STREAM"}
 # Where each connection is a new peer.
-RENEWS = {"ROUTER", "STREAM", "SUB", "XSUB"}
+RENEWS = {"ROUTER", "SUB", "XSUB"}
 # libzmq's get_effective_conflate_option.
 CONFLATES = {"DEALER", "PULL", "PUSH", "PUB", "SUB"}
 

@@ -168,27 +168,16 @@ def test_a_quiet_peer_that_had_to_hand_over_leaves_nothing_behind(bench) -> None
     assert after == before
 
 
-class Rejected(Outlet):
-    """Stands for a connection, and says that it was ended."""
-
-    def __init__(self) -> None:
-        self.ends = 0
-
-    def end(self) -> None:
-        self.ends += 1
-
-
-def test_handing_over_ends_the_connection_if_there_is_one(lone_pipe) -> None:
+def test_handing_over_says_who_is_displaced(lone_pipe) -> None:
     router: Any = Router()
     router.options.router_handover = 1
-    unconnected, connected, last = (lone_pipe(name) for name in "abc")
-    outlet = connected.outlet = Rejected()
-    for pipe in (unconnected, connected, last):
+    first, last = (lone_pipe(name) for name in "ab")
+    for pipe in (first, last):
         pipe.routing_id = b"name"
+        assert router.displaced is None
         assert router.attach(pipe)
-    assert unconnected.ended
-    assert connected.ended
-    assert outlet.ends == 1
+    assert first.ended
+    assert router.displaced is first
     assert router.send((b"name", b"x")) is last
 
 

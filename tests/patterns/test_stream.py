@@ -23,9 +23,9 @@ class Plain(Outlet):
         self.left += 1
 
 
-def test_it_speaks_no_zmtp_and_has_a_pipe_for_each_connection() -> None:
+def test_it_speaks_no_zmtp_and_keeps_the_names_of_what_it_connects() -> None:
     assert Stream.raw
-    assert Stream.renews
+    assert not Stream.renews
     assert not Stream.conflates
 
 
@@ -96,6 +96,26 @@ def test_a_connection_can_be_named_beforehand(bench) -> None:
     a.attach()
     assert stream.send_all((b"server", b"x")) == ["a"]
     assert stream.receive_all() == [(b"server", b"")]
+
+
+def test_each_connection_of_a_pipe_is_told(bench) -> None:
+    stream = bench(Stream())
+    a = stream.peer("a", attach=False)
+    a.pipe.routing_id = b"server"
+    # Until there is a connection there is no news.
+    stream.pattern.attach(a.pipe)
+    assert not stream.pattern.ready_in()
+    stream.pattern.disconnected(a.pipe)
+    assert not stream.pattern.ready_in()
+    for _ in range(3):
+        stream.pattern.connected(a.pipe)
+        assert stream.receive_all() == [(b"server", b"")]
+        stream.pattern.disconnected(a.pipe)
+        assert stream.receive_all() == [(b"server", b"")]
+    # Between two connections it can be sent to.
+    assert stream.send_all((b"server", b"x")) == ["a"]
+    stream.pattern.ended(a.pipe)
+    assert not stream.pattern.ready_in()
 
 
 def test_there_is_no_probe(bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -64,8 +65,18 @@ def nodes(subscriptions: Any) -> int:
     count, waiting = -1, [subscriptions._root]
     while waiting:
         count += 1
-        waiting.extend(waiting.pop().children.values())
+        waiting.extend((waiting.pop().children or {}).values())
     return count
+
+
+def partings(topics: list[bytes]) -> set[bytes]:
+    """Return the topics, and the beginnings at which some of them part: where there are nodes."""
+    found = set(topics)
+    for one, other in combinations(topics, 2):
+        size = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+        if size is not None:
+            found.add(one[:size])
+    return found - {b""}
 
 
 @settings(derandomize=True, deadline=None)
@@ -100,8 +111,7 @@ def test_there_are_nodes_for_what_is_wanted_and_no_others(steps: list[tuple[str,
         else:
             trie.remove(topic, member, verb == "remove every")
             model.remove(topic, member, verb == "remove every")
-        beginnings = {topic[:length] for topic in model.topics() for length in range(1, len(topic) + 1)}
-        assert nodes(trie) == len(beginnings)
+        assert nodes(trie) == len(partings(model.topics()))
 
 
 def test_a_new_one_wants_nothing() -> None:
@@ -234,6 +244,43 @@ def test_a_very_long_topic_needs_no_deep_stack() -> None:
 
 
 def test_a_new_node_is_empty() -> None:
-    node = _Node()
-    assert node.children == {}
-    assert node.members is None
+    node = _Node(b"label")
+    assert node.label == b"label"
+    assert node.children is node.member is node.others is None
+
+
+def test_each_topic_may_begin_with_the_one_before_it() -> None:
+    topics = [b"x" * size for size in range(1, 3_000)]
+    trie = Subscriptions()
+    for topic in reversed(topics):
+        assert trie.add(topic, len(topic))
+    assert trie.wanted_by(topics[-1] + b"!") == set(range(1, 3_000))
+    assert trie.wanted_by(topics[1_000]) == set(range(1, 1_002))
+    for topic in topics[::2]:
+        assert trie.remove(topic, len(topic)) == UNWANTED
+    assert trie.wanted_by(topics[-1]) == set(range(2, 3_000, 2))
+    # And no deep stack when all goes at once.
+    del trie
+
+
+def test_the_one_who_was_first_may_leave_before_the_others() -> None:
+    trie = Subscriptions()
+    for member in "xyz":
+        trie.add(b"t", member)
+    assert trie.remove(b"t", "x") == STILL_WANTED
+    assert trie.wanted_by(b"t") == {"y", "z"}
+    # Whoever stands in its place now, the rest of them leave one by one.
+    assert trie.remove(b"t", "z") == STILL_WANTED
+    assert trie.wanted_by(b"t") == {"y"}
+    assert trie.remove(b"t", "y") == UNWANTED
+    assert trie.wanted_by(b"t") == set()
+
+
+def test_a_topic_costs_little_however_long_it_is() -> None:
+    chance = random.Random(8)
+    topics = [chance.randbytes(200) for _ in range(1_000)]
+    trie = Subscriptions()
+    for topic in topics:
+        trie.add(topic, "x")
+    # A node of its own for each, and one where those with the same first byte part.
+    assert nodes(trie) <= 2 * len(topics)

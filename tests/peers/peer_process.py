@@ -64,6 +64,12 @@ class Peer:
             if key in said:
                 return said[key]
 
+    def next(self) -> dict[str, Any]:
+        """Return what the program has said next."""
+        said: dict[str, Any] = self._said.get(timeout=PATIENCE)
+        assert said is not None, f"{self.what} has ended"
+        return said
+
     def is_silent(self) -> bool:
         """Return whether it has said nothing that was not heard yet."""
         return self._said.empty()

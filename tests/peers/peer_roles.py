@@ -6,12 +6,17 @@ SETTINGS is JSON: `library` ("zmq" or "mqbridge", whose names are the same), `bi
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import json
+import select
 import sys
+import time
+from itertools import count
 from typing import Any
 
+from peer_churn import publish, subscribe
 from peer_messages import difference, message, number_of
 from peer_process import PATIENCE
 
@@ -99,6 +104,92 @@ def both_ways(socket: Any, last: int, **_: Any) -> None:
     say(verdict="")
 
 
+def both_ways_as_dealer(socket: Any, last: int, **_: Any) -> None:
+    """Say hello, and then as `both_ways`."""
+    socket.send(b"hello")
+    both_ways(socket, last)
+
+
+def echo_for_ever(socket: Any, **_: Any) -> None:
+    """Send everything back, to whoever it came from."""
+    while True:
+        socket.send_multipart(socket.recv_multipart())
+
+
+def ask_for_ever(socket: Any, first: int, **_: Any) -> None:
+    """Send messages from `first` on, and tell the number of each that has come back."""
+    for number in count(first):
+        socket.send_multipart(message(number))
+        wrong = difference(number, socket.recv_multipart())
+        say(**({"wrong": wrong} if wrong else {"number": number}))
+
+
+def stream_to_router(socket: Any, first: int, **_: Any) -> None:
+    """Send messages from `first` on and tell which of them come back, whichever is possible."""
+    zmq = sys.modules[type(socket).__module__.partition(".")[0]]
+    for number in count(first):
+        socket.send_multipart(message(number))
+        while socket.poll(0, zmq.POLLIN):
+            found = socket.recv_multipart()
+            if found != [b""]:
+                say(number=number_of(found))
+
+
+def answer_router(socket: Any, last: int, **_: Any) -> None:
+    """As a ROUTER: learn a peer's name from its first message; then as `both_ways`."""
+    zmq = sys.modules[type(socket).__module__.partition(".")[0]]
+    name, _hello = socket.recv_multipart()
+    sent = received = 0
+    while sent < last or received < last:
+        events = socket.poll(None, zmq.POLLIN | (zmq.POLLOUT if sent < last else 0))
+        if events & zmq.POLLIN:
+            sender, *parts = socket.recv_multipart()
+            wrong = difference(received, parts) if sender == name else f"a message of {sender!r}"
+            if wrong:
+                say(verdict=wrong)
+                return
+            received += 1
+        if events & zmq.POLLOUT:
+            with contextlib.suppress(zmq.Again):
+                socket.send_multipart([name, *message(sent)], zmq.DONTWAIT)
+                sent += 1
+    say(verdict="")
+
+
+def publish_for_ever(socket: Any, first: int, **_: Any) -> None:
+    """Publish numbers from `first` on, each under four topics."""
+    for number in count(first):
+        for topic in TOPICS:
+            socket.send_multipart([topic, b"%d" % number])
+        # Nobody is to miss any for want of room.
+        time.sleep(0.0005)
+
+
+def hear_for_ever(socket: Any, **_: Any) -> None:
+    """Tell what comes."""
+    while True:
+        topic, number = socket.recv_multipart()
+        say(topic=topic.decode(), number=int(number))
+
+
+def publish_to_churn(socket: Any, rounds: int, **_: Any) -> None:
+    """The publisher's side of `peer_churn`; the test says when the subscriber is ready for the next round."""
+
+    def ready(number: int) -> bool:
+        return bool(select.select([sys.stdin], [], [], 0)[0]) and told()["round"] == number
+
+    publish(socket, rounds, ready)
+    say(published=True)
+
+
+def churn(socket: Any, rounds: int, **_: Any) -> None:
+    """The subscriber's side of `peer_churn`."""
+    say(verdict=subscribe(socket, rounds, lambda number: say(round=number)))
+
+
+# What is published by `publish_for_ever`.
+TOPICS = [b"good", b"bad", b"good too", b""]
+
 ROLES = {
     "push": ("PUSH", push),
     "pull": ("PULL", pull),
@@ -107,6 +198,17 @@ ROLES = {
     "rep": ("REP", echo),
     "req": ("REQ", ask),
     "pair": ("PAIR", both_ways),
+    "dealer": ("DEALER", both_ways_as_dealer),
+    "router": ("ROUTER", answer_router),
+    "echo_router": ("ROUTER", echo_for_ever),
+    "stream_dealer": ("DEALER", stream_to_router),
+    "echo_rep": ("REP", echo_for_ever),
+    "ask_req": ("REQ", ask_for_ever),
+    "publish": ("PUB", publish_for_ever),
+    "hear": ("SUB", hear_for_ever),
+    "churn": ("SUB", churn),
+    "churn_pub": ("PUB", publish_to_churn),
+    "churn_xpub": ("XPUB", publish_to_churn),
 }
 
 
@@ -117,14 +219,14 @@ def main(role: str, settings: dict[str, Any]) -> None:
     context = zmq.Context()
     socket = context.socket(getattr(zmq, kind))
     for name, value in settings.get("options", {}).items():
-        socket.set(getattr(zmq, name), value)
+        socket.set(getattr(zmq, name), value.encode() if isinstance(value, str) else value)
     for endpoint in settings.get("bind", ()):
         socket.bind(endpoint)
         say(endpoint=socket.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
     for endpoint in settings.get("connect", ()):
         socket.connect(endpoint)
     say(ready=True)
-    play(socket, **{key: settings[key] for key in ("first", "last") if key in settings})
+    play(socket, **{key: settings[key] for key in ("first", "last", "rounds") if key in settings})
     socket.close(settings.get("linger", -1))
     context.term()
     say(closed=True)

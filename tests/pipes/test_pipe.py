@@ -206,7 +206,7 @@ def test_what_is_left_of_an_ended_pipe_can_be_read() -> None:
     assert not pipe.can_read()
 
 
-@pytest.mark.parametrize(("limit", "resumed_at"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (10, 5)])
+@pytest.mark.parametrize(("limit", "resumed_at"), [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (10, 5)])
 def test_p08_a_waiting_writer_resumes_at_the_low_water_mark(limit: int, resumed_at: int) -> None:
     outlet = Recorder()
     pipe = pipe_with(outlet, inbound=limit)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mqbridge import _sys
-from mqbridge.zmtp.frames import CommandFrame, Decoder, Encoder, encode, encode_command, encoded_size, header
+from mqbridge.zmtp.frames import CommandFrame, Decoder, Encoder, FanOut, encode, encode_command, encoded_size, header
 
 SIZES = [0, 1, 255, 256, 8191, 8192, 16383, 16384, 65536, 1 << 20]
 NO_LIMIT = 1 << 30
@@ -547,3 +547,44 @@ def test_several_messages_make_one_batch(wire: Any, joined: tuple[_sys.Stream, s
     assert stream.unwritten() == sum(map(encoded_size, messages))
     assert stream.flush()
     assert decoded(Decoder(-1), [other.recv(65536)]) == messages
+
+
+# ---- one message for many
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_fanning_out_writes_the_same(wire: Any, size: int) -> None:
+    encoder = FanOut()
+    for message in (body(size), (b"topic", body(size)), [b"", b"", body(size)], body(size)):
+        parts = [message] if isinstance(message, bytes) else list(message)
+        for _ in range(3):
+            here, there = socket.socketpair()
+            stream = _sys.Stream(here.detach(), -1)
+            with there:
+                there.settimeout(20)
+                part, received = encoder.put(stream, message, 0), b""
+                while part >= 0:
+                    received += there.recv(65536) if not stream.flush() else b""
+                    part = encoder.put(stream, message, part)
+                while not stream.flush():
+                    received += there.recv(65536)
+                while len(received) < encoded_size(message):
+                    received += there.recv(65536)
+                assert received == wire.message(*parts)
+            stream.close()
+
+
+def test_the_latest_message_is_encoded_once() -> None:
+    encoder = FanOut()
+    message = (b"topic", body(300))
+    frames = encoder.frames_of(message)
+    assert frames == encode(message) and encoder.frames_of(message) is frames
+    # An equal one is another one.
+    assert encoder.frames_of((b"topic", body(300))) is not frames
+    assert encoder.frames_of(message) is not frames
+
+
+@pytest.mark.parametrize("message", [b"short", body(255), body(16384), (b"a", body(16384))], ids=repr)
+def test_what_is_not_worth_keeping(message: Any) -> None:
+    assert FanOut().frames_of(message) is None
+    assert Encoder().frames_of(message) is None

@@ -1,0 +1,271 @@
+"""Frames, one part of a message as an object, and trackers, which say when a message has left."""
+
+from __future__ import annotations
+
+import errno
+import time
+from threading import Event
+from typing import Any
+
+from mqbridge import _sys
+from mqbridge.constants import MessageOption
+from mqbridge.engine.tracking import Sent
+from mqbridge.errors import NotDone, ZMQError
+from mqbridge.message import as_bytes
+
+#: With copy=False, what has fewer bytes is copied all the same, so that its tracker has nothing to wait for.
+COPY_THRESHOLD = 65536
+
+
+class _Use:
+    """Who still uses the data of a tracked frame: the frame and its copies, and messages on their way."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._sent: list[Sent] = []
+
+    def sends(self, sent: Sent) -> None:
+        """The frame is sent once more."""
+        self._sent = [other for other in self._sent if not other.is_set()]
+        self._sent.append(sent)
+
+    def is_set(self) -> bool:
+        """Return whether nobody uses it any more."""
+        return self.frames == 0 and all(sent.is_set() for sent in self._sent)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait up to `timeout` seconds until nobody uses it any more; return whether it is so."""
+        until = None if timeout is None else time.monotonic() + timeout
+        for sent in self._sent:
+            if not sent.wait(None if until is None else max(0.0, until - time.monotonic())):
+                return False
+        while self.frames:
+            # Only the collector, or another thread, drops the frame.
+            if until is not None and time.monotonic() >= until:
+                return False
+            time.sleep(0.001)
+        return self.is_set()
+
+
+class MessageTracker:
+    """Says whether messages have left: written to their connections, or taken by an inproc peer.
+
+    Parameters
+    ----------
+    towatch
+        Frames made with `track=True`, other trackers, or events: objects with `is_set()` and `wait(timeout)`.
+
+    Raises
+    ------
+    ValueError
+        A frame is not tracked.
+    TypeError
+        It is something else.
+    """
+
+    def __init__(self, *towatch: Any) -> None:
+        self.events: set[Any] = set()
+        self.peers: set[MessageTracker] = set()
+        for thing in towatch:
+            if isinstance(thing, (Event, Sent, _Use)):
+                self.events.add(thing)
+            elif isinstance(thing, MessageTracker):
+                self.peers.add(thing)
+            elif isinstance(thing, Frame):
+                if thing.tracker is None:
+                    raise ValueError(f"MessageTracker({thing!r}): the frame is not tracked; make it with track=True")
+                self.peers.add(thing.tracker)
+            else:
+                kind = type(thing).__name__
+                raise TypeError(f"MessageTracker({thing!r}): expected frames, trackers or events, got {kind}")
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it has left."""
+        return all(event.is_set() for event in self.events) and all(peer.done for peer in self.peers)
+
+    def wait(self, timeout: float = -1) -> None:
+        """Wait until all of it has left.
+
+        Parameters
+        ----------
+        timeout
+            The longest to wait, in seconds; negative for ever.
+
+        Raises
+        ------
+        NotDone
+            The time is over.
+        """
+        if not self._wait(None if timeout is False or timeout < 0 else time.monotonic() + timeout):
+            raise NotDone(f"wait({timeout!r}): not all has left yet; wait longer, or ask `done` later")
+
+    def _wait(self, until: float | None) -> bool:
+        for event in self.events:
+            if not event.wait(None if until is None else max(0.0, until - time.monotonic())):
+                return False
+        return all(peer._wait(until) for peer in self.peers)
+
+
+#: What a send gives back that has nothing to wait for.
+FINISHED = MessageTracker()
+
+
+# Inside the class the name means its property.
+_bytes = bytes
+
+
+class Frame(_sys.Buffer):
+    """One part of a message.
+
+    `recv(copy=False)` gives frames, which know what the peer said of itself; `send` takes them.
+
+    Parameters
+    ----------
+    data
+        Bytes, which are shared, or another contiguous buffer, which is copied.
+    track
+        Whether there is a tracker that says when the data is not used any more.
+    copy, copy_threshold
+        For pyzmq's sake. They decide whether the tracker is done from the beginning, as it is there for data that was
+        copied: `copy=True`, or less than `copy_threshold` bytes.
+
+    Attributes
+    ----------
+    more
+        Whether more parts follow.
+    tracker
+        The MessageTracker, or None.
+    """
+
+    def __init__(
+        self,
+        data: Any = None,
+        track: bool = False,
+        copy: bool | None = None,
+        copy_threshold: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        _sys.Buffer.__init__(self, b"" if data is None else as_bytes(data))
+        self.more = False
+        self.tracker: MessageTracker | None = None
+        self.tracker_event: Any = None
+        # What the peer said of itself, and the connection's descriptor, -1 for none.
+        self._properties: dict[str, _bytes] = {}
+        self._source = -1
+        self._use: _Use | None = None
+        if track:
+            if copy is None:
+                threshold = COPY_THRESHOLD if copy_threshold is None else copy_threshold
+                copy = bool(threshold) and len(self.data) < threshold
+            if data is None or copy:
+                self.tracker = FINISHED
+            else:
+                self._use = self.tracker_event = _Use()
+                self._use.frames = 1
+                self.tracker = MessageTracker(self._use)
+
+    @classmethod
+    def _received(cls, data: _bytes, more: bool, pipe: Any, track: bool) -> Frame:
+        """Return a frame that has come by `pipe`."""
+        frame = cls(data, track=track, copy=True)
+        frame.more = more
+        if pipe is not None:
+            frame._properties = pipe.metadata
+            outlet = pipe.outlet
+            frame._source = outlet.stream.fd if hasattr(outlet, "stream") else -1
+        return frame
+
+    def __del__(self) -> None:
+        use = self.__dict__.get("_use")
+        if use is not None:
+            use.frames -= 1
+
+    @property
+    def bytes(self) -> _bytes:
+        """The data; the same object each time."""
+        return self.data
+
+    @property
+    def buffer(self) -> memoryview:
+        """The data as a read-only memoryview."""
+        return memoryview(self.data)
+
+    def __bytes__(self) -> _bytes:
+        return self.data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __copy__(self) -> Frame:
+        other = type(self)(self.data)
+        for name in ("more", "tracker", "tracker_event", "_properties", "_source", "_use"):
+            setattr(other, name, getattr(self, name))
+        if self._use is not None:
+            self._use.frames += 1
+        return other
+
+    fast_copy = __copy__
+
+    def get(self, option: int | str) -> int | str:
+        """Return a `MessageOption` (MORE, SRCFD, SHARED), or a property of the message as text.
+
+        The properties are what the peer said of itself: `Socket-Type`, `Identity` and whatever it sent along (RFC 37,
+        "metadata"), and `Peer-Address`, where it is.
+
+        Raises
+        ------
+        ZMQError
+            EINVAL: the message has no such option or property; one that came by inproc has no properties.
+        TypeError
+            The option is neither a number nor text.
+        """
+        if isinstance(option, int):
+            if option == MessageOption.MORE:
+                return int(self.more)
+            if option == MessageOption.SHARED:
+                return 0
+            if option == MessageOption.SRCFD and self._source >= 0:
+                return self._source
+        elif isinstance(option, (str, _bytes)):
+            name = option if isinstance(option, str) else option.decode("ascii", "replace")
+            value = _property(self._properties, name)
+            if value is not None:
+                return value.decode("utf-8", "replace")
+        else:
+            raise TypeError(f"get({option!r}): expected a MessageOption or a property's name")
+        raise ZMQError(errno.EINVAL, f"get({option!r}): this message has no such option or property")
+
+    def set(self, option: int | str, value: Any) -> None:
+        """Raise ZMQError EINVAL: no option of a frame can be set."""
+        raise ZMQError(errno.EINVAL, f"set({option!r}, {value!r}): no option of a frame can be set")
+
+    def __getitem__(self, option: int | str) -> int | str:
+        return self.get(option)
+
+    @property
+    def group(self) -> str:
+        """Not there: RADIO and DISH are drafts."""
+        raise RuntimeError("Frame.group: RADIO and DISH are drafts that mqbridge does not have")
+
+    @property
+    def routing_id(self) -> int:
+        """Not there: CLIENT and SERVER are drafts. A ROUTER's peers are named by the first part of a message."""
+        raise RuntimeError("Frame.routing_id: CLIENT and SERVER are drafts that mqbridge does not have")
+
+    def __repr__(self) -> str:
+        size = len(self.data)
+        shown = repr(self.data) if size <= 16 else f"{self.data[:12]!r}...{size} bytes"
+        return f"<mqbridge.{type(self).__name__}({shown})>"
+
+
+def _property(properties: dict[str, bytes], name: str) -> bytes | None:
+    """Return a property by its name, whose case does not matter; None if there is none."""
+    found = properties.get(name)
+    if found is not None:
+        return found
+    wanted = name.lower()
+    return next((value for key, value in properties.items() if key.lower() == wanted), None)
+
+
+Message = Frame

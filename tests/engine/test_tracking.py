@@ -1,0 +1,80 @@
+"""What has left, and what has not, by the counts of the pipes that took it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mqbridge.engine.tracking import Sent
+from mqbridge.pipes.fifo import Fifo
+from mqbridge.pipes.pipe import Pipe
+
+
+class Driver:
+    """As much of one as is asked."""
+
+    class pollset:
+        fd = -1
+
+    def __init__(self, *pipes: Pipe) -> None:
+        self.pipes = set(pipes)
+        self.drives = 0
+
+    def drive(self) -> bool:
+        self.drives += 1
+        for pipe in self.pipes:
+            if pipe.outbound.take() is not None:
+                pipe.outbound.release(1)
+        return True
+
+
+def pipe_with(*messages: Any) -> Pipe:
+    pipe = Pipe(Fifo(0), Fifo(0))
+    for message in messages:
+        pipe.outbound.push(message)
+    return pipe
+
+
+def test_only_the_pipes_that_took_it_count() -> None:
+    busy, idle = pipe_with(b"before"), pipe_with(b"before")
+    sent = Sent(Driver(busy, idle))
+    busy.outbound.push(b"it")
+    assert not sent.is_set()
+    sent.completed()
+    busy.outbound.pop()
+    assert not sent.is_set()
+    busy.outbound.pop()
+    assert sent.is_set()
+
+
+def test_a_pipe_that_came_meanwhile() -> None:
+    driver = Driver()
+    sent = Sent(driver)
+    late = pipe_with(b"it")
+    driver.pipes.add(late)
+    assert not sent.completed().is_set()
+    late.outbound.pop()
+    assert sent.is_set()
+
+
+def test_a_pipe_that_ended_is_not_waited_for() -> None:
+    pipe = pipe_with()
+    sent = Sent(Driver(pipe))
+    pipe.outbound.push(b"it")
+    sent.completed()
+    pipe.ended = True
+    assert sent.is_set()
+
+
+def test_waiting_drives_the_socket() -> None:
+    pipe = pipe_with(b"before")
+    driver = Driver(pipe)
+    sent = Sent(driver)
+    pipe.outbound.push(b"it")
+    assert sent.completed().wait(60)
+    assert driver.drives == 2
+
+
+def test_waiting_ends_with_its_time() -> None:
+    driver = Driver()
+    assert not Sent(driver).wait(0)
+    assert driver.drives == 1
