@@ -82,6 +82,11 @@ class Waiters:
         """Return whether anybody waits for this direction, POLLIN or POLLOUT: then who comes now goes behind."""
         return bool(self._queues[direction])
 
+    def is_first(self, direction: int, waiter: Waiter) -> bool:
+        """Return whether this waiter is the next one."""
+        queue = self._queues[direction]
+        return bool(queue) and queue[0] is waiter
+
     def exhausted(self) -> bool:
         """An operation is about to be tried at once: return whether the loop's other work should come first (P21)."""
         self._spent += 1
