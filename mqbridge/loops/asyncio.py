@@ -18,13 +18,14 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from mqbridge.errors import Again
 from mqbridge.loops.awaitable import AwaitableSocket
 from mqbridge.loops.callbacks import Callback, Callbacks
 from mqbridge.loops.contexts import WrappedContext
 from mqbridge.loops.polling import AwaitablePoller
 from mqbridge.loops.threaded import Watched, Watcher
 from mqbridge.loops.waiters import Waiters
-from mqbridge.loops.wrapped import WrappedSocket
+from mqbridge.loops.wrapped import DONTWAIT, POLLIN, POLLOUT, SNDMORE, WrappedSocket
 
 __all__ = ["Context", "Poller", "Socket", "watch"]
 
@@ -114,7 +115,7 @@ class _Sleeper:
         future = self._future = self._loop.create_future()
         timer = None if self._until is None else self._loop.call_at(self._until, _time_is_over, future)
         try:
-            return await future
+            return bool(await future)
         finally:
             self._future = None
             if timer is not None:
@@ -142,9 +143,58 @@ class Socket(AwaitableSocket):
         made by `Context.socket`.
     """
 
-    __slots__ = ()
+    __slots__ = ("_take", "_give")
 
     _sleeper = _Sleeper
+
+    def __init__(self, socket: Any, context: Any = None) -> None:
+        AwaitableSocket.__init__(self, socket, context)
+        # For the short ways below; a stock socket's operations always need a look after them.
+        object.__setattr__(self, "_take", None if self._shared else self._calls.recv_multipart)
+        object.__setattr__(self, "_give", None if self._shared else self._calls.send)
+
+    async def recv(
+        self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
+    ) -> Any:
+        # The short way of what AwaitableSocket does, when a message is there and nobody waits.
+        if (
+            self._cached_key is get_running_loop()
+            and self._unread is None
+            and copy
+            and not track
+            and self._take is not None
+            and self._cached.free(POLLIN)
+        ):
+            try:
+                parts = self._take(flags | DONTWAIT)
+            except Again:
+                if flags & DONTWAIT:
+                    raise
+                parts = await self._receive_later(flags, copy, track, timeout)
+            return parts[0] if len(parts) == 1 else self._begun(parts)
+        return await AwaitableSocket.recv(self, flags, copy, track, timeout=timeout)
+
+    async def send(
+        self, data: Any, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
+    ) -> Any:
+        # As above, when there is room.
+        if (
+            self._cached_key is get_running_loop()
+            and self._unsent is None
+            and not flags & SNDMORE
+            and self._give is not None
+            and self._cached.free(POLLOUT)
+        ):
+            try:
+                return self._give(data, flags | DONTWAIT, copy, track)
+            except Again:
+                if flags & DONTWAIT:
+                    raise
+                return await self._transmit_later(self._give, data, flags, copy, track, timeout)
+        return await AwaitableSocket.send(self, data, flags, copy, track, timeout=timeout)
+
+    recv.__doc__ = AwaitableSocket.recv.__doc__
+    send.__doc__ = AwaitableSocket.send.__doc__
 
     def _here(self) -> Waiters:
         loop = get_running_loop()
@@ -166,10 +216,10 @@ class Socket(AwaitableSocket):
 
     @staticmethod
     def _is_over(key: Any) -> bool:
-        return bool(key.is_closed())
+        return isinstance(key, asyncio.AbstractEventLoop) and key.is_closed()
 
     def _close_waiters(self, key: Any, waiters: Waiters) -> None:
-        if key.is_running() and key is not asyncio._get_running_loop():
+        if isinstance(key, asyncio.AbstractEventLoop) and key.is_running() and key is not asyncio._get_running_loop():
             # Another thread's.
             with contextlib.suppress(RuntimeError):
                 key.call_soon_threadsafe(WrappedSocket._close_waiters, self, key, waiters)

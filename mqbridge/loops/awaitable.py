@@ -157,10 +157,7 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         parts = await self._receive(flags, copy, track, timeout)
         if len(parts) == 1:
             return parts[0]
-        if self._unread is None:
-            object.__setattr__(self, "_unread", weakref.WeakKeyDictionary())
-        self._unread[self._who()] = parts
-        return parts.pop(0)
+        return self._begun(parts)
 
     async def recv_multipart(
         self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
@@ -376,6 +373,13 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             return partial(self._calls.recv_multipart, flags | DONTWAIT)
         return partial(self._calls.recv_multipart, flags | DONTWAIT, copy=copy, track=track)
 
+    def _begun(self, parts: list[Any]) -> Any:
+        """Return the first part of a message; the others are for this task."""
+        if self._unread is None:
+            object.__setattr__(self, "_unread", weakref.WeakKeyDictionary())
+        self._unread[self._who()] = parts
+        return parts.pop(0)
+
     async def _receive(self, flags: int, copy: bool, track: bool, timeout: float | None) -> list[Any]:
         waiters = self._here()
         if waiters.exhausted() or self._always_breathes:
@@ -383,15 +387,17 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             waiters = self._here()
         if not waiters.waiting(POLLIN):
             try:
-                if copy and not track:
-                    return self._calls.recv_multipart(flags | DONTWAIT)  # type: ignore[no-any-return]
                 return self._taking(flags, copy, track)()
             except Exception as error:
-                if flags & DONTWAIT or timeout == 0 or getattr(error, "errno", None) != _EAGAIN:
+                if flags & DONTWAIT or getattr(error, "errno", None) != _EAGAIN:
                     raise
             finally:
                 if self._shared:
                     waiters.touched()
+        return await self._receive_later(flags, copy, track, timeout)
+
+    async def _receive_later(self, flags: int, copy: bool, track: bool, timeout: float | None) -> list[Any]:
+        """It cannot be received now: wait, if that is allowed."""
         if timeout is None:
             timeout = self._calls.getsockopt(SocketOption.RCVTIMEO)
         if flags & DONTWAIT or timeout == 0:
@@ -416,11 +422,17 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             try:
                 return send(message, flags | DONTWAIT, copy, track)
             except Exception as error:
-                if flags & DONTWAIT or timeout == 0 or getattr(error, "errno", None) != _EAGAIN:
+                if flags & DONTWAIT or getattr(error, "errno", None) != _EAGAIN:
                     raise
             finally:
                 if self._shared:
                     waiters.touched()
+        return await self._transmit_later(send, message, flags, copy, track, timeout)
+
+    async def _transmit_later(
+        self, send: Callable[..., Any], message: Any, flags: int, copy: bool, track: bool, timeout: float | None
+    ) -> Any:
+        """It cannot be sent now: wait, if that is allowed."""
         if timeout is None:
             timeout = self._calls.getsockopt(SocketOption.SNDTIMEO)
         if flags & DONTWAIT or timeout == 0:

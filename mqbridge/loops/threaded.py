@@ -12,6 +12,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 
 
 class Watched:
@@ -100,7 +101,7 @@ class Watcher:
             for watched in fired:
                 # A loop that is closed has nobody to tell.
                 with contextlib.suppress(RuntimeError):
-                    self._post(lambda watched=watched: self._fire(watched))
+                    self._post(partial(self._fire, watched))
         selector.close()
         ours.close()
         theirs.close()

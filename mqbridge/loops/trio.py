@@ -12,6 +12,7 @@ socket behind the adapter's back must be followed by `touched()`; mqbridge's own
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -188,7 +189,7 @@ class Socket(AwaitableSocket):
 
     @staticmethod
     def _is_over(key: Any) -> bool:
-        return bool(key.over)
+        return isinstance(key, _Loop) and key.over
 
     def close(self, linger: int | None = None) -> None:
         """Close the socket, as the ordinary one's `close` does; all who wait get ZMQError ENOTSOCK (P30).
@@ -196,12 +197,12 @@ class Socket(AwaitableSocket):
         Tasks in `trio.lowlevel.wait_readable(socket.FD)` get trio.ClosedResourceError.
         """
         if not self.closed and trio.lowlevel.in_trio_run():
-            trio.lowlevel.notify_closing(self.socket.getsockopt(SocketOption.FD))
+            with contextlib.suppress(OSError):  # its context is terminated, and nobody waits so any more
+                trio.lowlevel.notify_closing(self.socket.getsockopt(SocketOption.FD))
         AwaitableSocket.close(self, linger)
 
     def _close_waiters(self, key: Any, waiters: Waiters) -> None:
-        here = trio.lowlevel.in_trio_run() and _current() is key
-        if here or key.over:
+        if not isinstance(key, _Loop) or key.over or (trio.lowlevel.in_trio_run() and _current() is key):
             WrappedSocket._close_waiters(self, key, waiters)
             return
         try:
