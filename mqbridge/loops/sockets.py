@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any, Protocol
 
 from mqbridge.constants import SocketOption
+from mqbridge.errors import error_for
 
 
 class SocketView(Protocol):
@@ -21,16 +24,22 @@ class SocketView(Protocol):
 
 
 class StockView:
-    """A stock pyzmq socket's one and only FD: any operation on the socket, by anybody, may clear its edge (P2, P6)."""
+    """A stock pyzmq socket's one and only edge: any operation on the socket, by anybody, may clear it (P2, P6).
 
-    __slots__ = ("_socket", "_fd")
+    The descriptor is a duplicate. So the user's own watch of FD is another one for the loop (P14, P15), and a socket
+    that is closed while it is watched leaves no number behind that may be another file's (P24).
+    """
+
+    __slots__ = ("_socket", "_fd", "_open")
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
-        self._fd: int = socket.getsockopt(SocketOption.FD)
+        fd: int = socket.getsockopt(SocketOption.FD)
+        self._fd = os.dup(fd)
+        self._open = True
 
     def fileno(self) -> int:
-        """Return the descriptor as it was when the view was made; libzmq owns it."""
+        """Return the descriptor; its number is known also when it is closed."""
         return self._fd
 
     def events(self) -> int:
@@ -39,7 +48,10 @@ class StockView:
         return mask
 
     def close(self) -> None:
-        """Do nothing: the descriptor is the socket's."""
+        """Close the duplicate, which the loop has let go of before (P28); the socket stays as it is."""
+        if self._open:
+            self._open = False
+            os.close(self._fd)
 
 
 def is_socket(thing: object) -> bool:
@@ -58,3 +70,16 @@ def view_of(socket: Any) -> SocketView:
         return StockView(socket)
     view: SocketView = socket.view()
     return view
+
+
+def own_error(socket: Any, number: int | None, text: str) -> Exception:
+    """Return the error that the socket's own library raises for an error number."""
+    if not shares_its_edge(socket):
+        return error_for(number or errno.EINVAL, text)
+    import zmq
+
+    if number == zmq.EAGAIN:
+        return zmq.Again(number, text)
+    if number == zmq.ETERM:
+        return zmq.ContextTerminated(number, text)
+    return zmq.ZMQError(number, text)

@@ -82,6 +82,19 @@ class Waiters:
         """Return whether anybody waits for this direction, POLLIN or POLLOUT: then who comes now goes behind."""
         return bool(self._queues[direction])
 
+    def is_first(self, direction: int, waiter: Waiter) -> bool:
+        """Return whether this waiter is the next one."""
+        queue = self._queues[direction]
+        return bool(queue) and queue[0] is waiter
+
+    def free(self, direction: int) -> bool:
+        """An operation comes: return whether it may be tried at once, since nobody waits and it is not time to yield.
+
+        If not, the long way asks `exhausted` and `waiting`, one by one.
+        """
+        self._spent += 1
+        return self._spent <= BUDGET and not self._queues[direction]
+
     def exhausted(self) -> bool:
         """An operation is about to be tried at once: return whether the loop's other work should come first (P21)."""
         self._spent += 1

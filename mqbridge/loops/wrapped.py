@@ -13,8 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mqbridge.constants import Flag, PollEvent, SocketOption
-from mqbridge.errors import ZMQError
-from mqbridge.loops.sockets import shares_its_edge
+from mqbridge.loops.sockets import own_error, shares_its_edge
 from mqbridge.loops.waiters import Loop, Waiters
 from mqbridge.socket import Bound
 
@@ -46,8 +45,8 @@ class WrappedSocket:
         #: The ordinary socket.
         own(self, "socket", socket)
         own(self, "context", context if context is not None else socket.context)
-        # The waiters in each loop; a loop that is gone takes its waiters along.
-        own(self, "_waiters", weakref.WeakKeyDictionary())
+        # The waiters in each loop. All objects for this socket share them, or one would close what others watch.
+        own(self, "_waiters", vars(socket).setdefault("_mqbridge_waiters", weakref.WeakKeyDictionary()))
         # The parts of a message so far that is sent with SNDMORE: it waits, and leaves, as a whole (P16).
         own(self, "_parts", [])
         own(self, "_shared", shares_its_edge(socket))
@@ -102,12 +101,22 @@ class WrappedSocket:
     def close(self, linger: int | None = None) -> None:
         """Close the socket, as the ordinary one's `close` does; all who wait get ZMQError ENOTSOCK (P30)."""
         # A descriptor is let go of before its number can be another file's (P24).
-        for waiters in list(self._waiters.values()):
-            waiters.close(ZMQError(errno.ENOTSOCK, "the socket was closed while this waited"))
+        for key, waiters in list(self._waiters.items()):
+            self._close_waiters(key, waiters)
         self._waiters.clear()
         self.socket.close(linger)
 
+    def __enter__(self) -> WrappedSocket:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
     # ---- for the adapters
+
+    def _close_waiters(self, key: Any, waiters: Waiters) -> None:
+        """Close the waiters in the loop that `key` stands for."""
+        waiters.close(own_error(self.socket, errno.ENOTSOCK, "the socket was closed while this waited"))
 
     def touched(self) -> None:
         """Look at the socket again. Needed only for a stock socket, after an operation made behind this object."""

@@ -1,0 +1,279 @@
+"""asyncio: `zmq.asyncio`'s names, on asyncio's own loops, on uvloop, and on loops without `add_reader`.
+
+    async with Context() as context, context.socket(mqbridge.PULL) as socket:
+        socket.bind("tcp://127.0.0.1:5555")
+        async for parts in socket:
+            ...
+
+Stock pyzmq sockets can be wrapped as well: `Socket(stock)`, `Context(stock_context)`. What is done to a stock socket
+behind the adapter's back must be followed by `touched()`; mqbridge's own need nothing of the kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from asyncio import get_running_loop
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from mqbridge.errors import Again
+from mqbridge.loops.awaitable import AwaitableSocket
+from mqbridge.loops.callbacks import Callback, Callbacks
+from mqbridge.loops.contexts import WrappedContext
+from mqbridge.loops.polling import AwaitablePoller
+from mqbridge.loops.threaded import Watched, Watcher
+from mqbridge.loops.waiters import Waiters
+from mqbridge.loops.wrapped import DONTWAIT, POLLIN, POLLOUT, SNDMORE, WrappedSocket
+
+__all__ = ["Context", "Poller", "Socket", "watch"]
+
+# The threads of loops without `add_reader`.
+_watchers: weakref.WeakKeyDictionary[Any, Watcher] = weakref.WeakKeyDictionary()
+
+
+class _Loop:
+    """What waiting needs of an asyncio loop; see `waiters.Loop`."""
+
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+
+    def watch(self, fd: int, callback: Callable[[], None], writing: bool = False) -> Any:
+        try:
+            if writing:
+                self.loop.add_writer(fd, callback)
+            else:
+                self.loop.add_reader(fd, callback)
+        except NotImplementedError:
+            watcher = _watchers.get(self.loop)
+            if watcher is None:
+                watcher = _watchers[self.loop] = Watcher(_poster(self.loop))
+            return watcher, watcher.watch(fd, callback, writing)
+        return fd, writing
+
+    def unwatch(self, token: Any) -> None:
+        thing, other = token
+        if isinstance(other, Watched):
+            thing.unwatch(other)
+        elif self.loop.is_closed():
+            # It has forgotten all its descriptors.
+            return
+        elif other:
+            self.loop.remove_writer(thing)
+        else:
+            self.loop.remove_reader(thing)
+
+    def soon(self, callback: Callable[[], None]) -> Any:
+        return self.loop.call_soon(callback)
+
+    def cancel(self, token: Any) -> None:
+        token.cancel()
+
+
+def _poster(loop: asyncio.AbstractEventLoop) -> Callable[[Callable[[], None]], object]:
+    """Return a function that lets the loop call something, and does not keep the loop alive."""
+    reference = weakref.ref(loop)
+
+    def post(callback: Callable[[], None]) -> None:
+        there = reference()
+        if there is not None:
+            there.call_soon_threadsafe(callback)
+
+    return post
+
+
+class _Sleeper:
+    """A future, and a timer if there is a time-out; see `awaitable.Sleeper`."""
+
+    __slots__ = ("error", "_loop", "_until", "_future", "_woken", "__weakref__")
+
+    def __init__(self, timeout: float | None) -> None:
+        self.error: Exception | None = None
+        self._loop = get_running_loop()
+        self._until = None if timeout is None or timeout < 0 else self._loop.time() + timeout / 1000
+        self._future: asyncio.Future[bool] | None = None
+        self._woken = False
+
+    def wake(self) -> None:
+        future = self._future
+        if future is None:
+            self._woken = True
+        elif not future.done():
+            future.set_result(True)
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self.wake()
+
+    async def sleep(self) -> bool:
+        if self._woken:
+            self._woken = False
+            return True
+        future = self._future = self._loop.create_future()
+        timer = None if self._until is None else self._loop.call_at(self._until, _time_is_over, future)
+        try:
+            return bool(await future)
+        finally:
+            self._future = None
+            if timer is not None:
+                timer.cancel()
+
+
+def _time_is_over(future: asyncio.Future[bool]) -> None:
+    if not future.done():
+        future.set_result(False)
+
+
+class Socket(AwaitableSocket):
+    """A socket for asyncio: `send`, `recv` and their like are coroutines.
+
+    They have no effect until awaited, lose nothing when cancelled, and any number of tasks may use one socket; those
+    that wait are served in their order. A task that never has to wait lets others run every hundred operations. The
+    socket may be used in several loops, one after the other or in several threads at once.
+
+    `async for parts in socket` receives until the socket is closed; `with` and `async with` close it.
+
+    Parameters
+    ----------
+    socket
+        An ordinary socket of mqbridge or pyzmq, or a wrapped one: then both stand for the same socket. New ones are
+        made by `Context.socket`.
+    """
+
+    __slots__ = ("_take", "_give")
+
+    _sleeper = _Sleeper
+
+    def __init__(self, socket: Any, context: Any = None) -> None:
+        AwaitableSocket.__init__(self, socket, context)
+        # For the short ways below; a stock socket's operations always need a look after them.
+        object.__setattr__(self, "_take", None if self._shared else self._calls.recv_multipart)
+        object.__setattr__(self, "_give", None if self._shared else self._calls.send)
+
+    async def recv(
+        self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
+    ) -> Any:
+        # The short way of what AwaitableSocket does, when a message is there and nobody waits.
+        if (
+            self._cached_key is get_running_loop()
+            and self._unread is None
+            and copy
+            and not track
+            and self._take is not None
+            and self._cached.free(POLLIN)
+        ):
+            try:
+                parts = self._take(flags | DONTWAIT)
+            except Again:
+                if flags & DONTWAIT:
+                    raise
+                parts = await self._receive_later(flags, copy, track, timeout)
+            return parts[0] if len(parts) == 1 else self._begun(parts)
+        return await AwaitableSocket.recv(self, flags, copy, track, timeout=timeout)
+
+    async def send(
+        self, data: Any, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
+    ) -> Any:
+        # As above, when there is room.
+        if (
+            self._cached_key is get_running_loop()
+            and self._unsent is None
+            and not flags & SNDMORE
+            and self._give is not None
+            and self._cached.free(POLLOUT)
+        ):
+            try:
+                return self._give(data, flags | DONTWAIT, copy, track)
+            except Again:
+                if flags & DONTWAIT:
+                    raise
+                return await self._transmit_later(self._give, data, flags, copy, track, timeout)
+        return await AwaitableSocket.send(self, data, flags, copy, track, timeout=timeout)
+
+    recv.__doc__ = AwaitableSocket.recv.__doc__
+    send.__doc__ = AwaitableSocket.send.__doc__
+
+    def _here(self) -> Waiters:
+        loop = get_running_loop()
+        if self._cached_key is loop:
+            return self._cached  # type: ignore[no-any-return]
+        return self._waiters_of(loop, self._loop)
+
+    @staticmethod
+    def _loop() -> _Loop:
+        return _Loop(get_running_loop())
+
+    @staticmethod
+    def _who() -> Any:
+        return asyncio.current_task()
+
+    @staticmethod
+    async def _breathe() -> None:
+        await asyncio.sleep(0)
+
+    @staticmethod
+    def _is_over(key: Any) -> bool:
+        return isinstance(key, asyncio.AbstractEventLoop) and key.is_closed()
+
+    def _close_waiters(self, key: Any, waiters: Waiters) -> None:
+        if isinstance(key, asyncio.AbstractEventLoop) and key.is_running() and key is not asyncio._get_running_loop():
+            # Another thread's.
+            with contextlib.suppress(RuntimeError):
+                key.call_soon_threadsafe(WrappedSocket._close_waiters, self, key, waiters)
+        else:
+            WrappedSocket._close_waiters(self, key, waiters)
+
+
+class Context(WrappedContext):
+    """Makes sockets for asyncio; see `WrappedContext` for the parameters."""
+
+    __slots__ = ()
+
+    socket_class: ClassVar[type[WrappedSocket]] = Socket
+
+    async def __aenter__(self) -> Context:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.__exit__(*exc_info)
+
+
+class Poller(AwaitablePoller):
+    """Waits for sockets and files: `for socket, events in await poller.poll(timeout)`.
+
+    Takes asyncio's, mqbridge's and pyzmq's sockets, and whatever else has a `fileno()`. Any number of tasks may poll,
+    and others may receive meanwhile; the loop's own readers of the same files stay as they are.
+    """
+
+    socket_class = Socket
+
+
+def watch(
+    loop: asyncio.AbstractEventLoop, socket: Any, on_readable: Callback = None, on_writable: Callback = None
+) -> Callbacks:
+    """Call `on_readable()` in each turn of the loop while a recv would succeed, `on_writable()` while a send would.
+
+    Parameters
+    ----------
+    loop
+        The loop, asyncio's or another; it need not be running yet.
+    socket
+        A socket of mqbridge or pyzmq, or a wrapped one. For a stock pyzmq socket, call `touched()` of what is returned
+        after operations outside the callbacks.
+    on_readable, on_writable
+        Functions without arguments; None: this direction is of no interest.
+
+    Returns
+    -------
+    Callbacks
+        With `modify(on_readable, on_writable)`, `touched()` and `close()`.
+
+    Raises
+    ------
+    ZMQError
+        ENOTSOCK: the socket is closed.
+    """
+    return Callbacks(_Loop(loop), socket, on_readable, on_writable)
