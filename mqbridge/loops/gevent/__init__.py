@@ -1,0 +1,18 @@
+"""ZeroMQ for gevent: sockets whose blocking calls block only the greenlet that makes them.
+
+    import mqbridge.loops.gevent as zmq
+
+is used as `import zmq.green as zmq` is: here are mqbridge's public names, with `Context`, `Socket`, `Poller`, `select`,
+`proxy` and `device` for greenlets. Nothing needs to be monkey-patched. How it differs from zmq.green is told in
+docs/gevent.md.
+"""
+
+from mqbridge.constants import *
+from mqbridge.errors import *
+from mqbridge.loops.gevent.context import Context as Context
+from mqbridge.loops.gevent.poller import Poller as Poller
+from mqbridge.loops.gevent.poller import select as select
+from mqbridge.loops.gevent.proxy import device as device
+from mqbridge.loops.gevent.proxy import proxy as proxy
+from mqbridge.loops.gevent.socket import Socket as Socket
+from mqbridge.version import *
