@@ -306,6 +306,7 @@ class EventFd:
     __slots__ = ("fd", "_lock")
 
     def __init__(self) -> None:
+        self.fd = -1
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         # Without it the number could be another file's between the test and the write.
         self._lock = allocate_lock()
@@ -343,7 +344,9 @@ class EventFd:
 
     def __del__(self) -> None:
         if self.fd >= 0:
-            _close(self.fd)
+            # Once only, also if another finalizer brings this back to life.
+            fd, self.fd = self.fd, -1
+            _close(fd)
 
 
 # Still there when the interpreter takes its modules to pieces.

@@ -62,7 +62,8 @@ def test_each_class_and_function_is_defined_in_one_place(name: str) -> None:
     home = importlib.import_module(thing.__module__)
     assert home.__name__.startswith("mqbridge.")
     assert getattr(home, name) is thing
-    for module in MODULES:
+    # An adapter's names are those of its loop: libevent's Event is another one.
+    for module in (each for each in MODULES if not each.__name__.startswith("mqbridge.loops.")):
         other = vars(module).get(name)
         defined_there = getattr(other, "__module__", None) == module.__name__
         assert module is home or not defined_there, f"{name} is defined in {module.__name__} too"
