@@ -3,9 +3,9 @@
     python examples/demo.py
     python examples/demo.py --loop trio --loop libevent --messages 5000
 
-One after the other each loop of demo_loops.py serves, in a process of its own, clients of all kinds in other processes:
-mqbridge and stock pyzmq ones, and plain TCP. The exit status is 0 if every message arrived, once and in order, and every
-answer was right.
+One after the other each loop of demo_loops.py serves, in a process of its own, clients of all kinds in other processes,
+all at once: mqbridge, stock pyzmq and plain TCP. The exit status is 0 if every message arrived, once and in order, and
+every answer was right.
 """
 
 from __future__ import annotations
@@ -18,32 +18,27 @@ import sys
 from collections.abc import Sequence
 
 from demo_loops import LOOPS
-from demo_run import Result, run
+from demo_run import PAUSED, Result, run
 
 import mqbridge
-from mqbridge.loops import Adapter, available
+from mqbridge.loops import available
 
 MESSAGES = 1000
 HEAD = ("loop", "with", "round trip", "messages/s", "wake-ups", "lost")
-NOTES = """\
-round trip: the median of requests one at a time; messages/s: all clients at once, {messages:,} messages;
-wake-ups: how often the loop's thread slept and was woken for all of that"""
+NOTES = """
+round trip: the median of {requests:,} requests, one after the other
+messages/s: requests and lines with their answers, and events, of all clients at once
+wake-ups: how often the loop's thread slept and was woken for {paused} requests with pauses between them
+"""
 
 
 class Table:
     """Aligned rows, which are printed one by one: each takes its time."""
 
-    def __init__(self, adapters: dict[str, Adapter]) -> None:
-        self.adapters = adapters
-        self.widths = [
-            max(map(len, [HEAD[0], *adapters])),
-            max(map(len, [HEAD[1], *map(self.library, adapters)])),
-            *map(len, HEAD[2:]),
-        ]
-
-    def library(self, loop: str) -> str:
-        adapter = self.adapters[loop]
-        return f"{adapter.library} {adapter.version}".strip()
+    def __init__(self, names: Sequence[tuple[str, str]]) -> None:
+        self.widths = [max(map(len, column)) for column in zip(HEAD[:2], *names, strict=True)]
+        self.widths += map(len, HEAD[2:])
+        self.show(*HEAD)
 
     def show(self, *cells: str) -> None:
         """Print a row: two names, then numbers, or one text instead of them."""
@@ -51,33 +46,36 @@ class Table:
         numbers = [cell.rjust(width) for cell, width in zip(cells[2:], self.widths[2:], strict=False)]
         print("  ".join(texts + numbers), flush=True)
 
-    def row(self, loop: str, result: Result) -> None:
-        numbers = (f"{result.round_trip * 1e6:.0f} µs", f"{result.rate:,.0f}", f"{result.wakeups:,}", f"{result.lost:,}")
-        what = (f"failed: {result.problems[-1]}",) if result.failed else numbers
-        self.show(loop, self.library(loop), *what)
+
+def numbers(result: Result) -> Sequence[str]:
+    """Return what a row says of a loop."""
+    if result.failed:
+        return (f"failed: {result.problems[-1]}",)
+    return (f"{result.round_trip * 1e6:.0f} µs", f"{result.rate:,.0f}", f"{result.wakeups:,}", f"{result.lost:,}")
 
 
-def demonstrate(loops: Sequence[str], libraries: Sequence[str], messages: int, time_limit: float) -> int:
-    """Run all loops, show the table and what is to be said about it; return the exit status."""
-    found = {adapter.name: adapter for adapter in available()}
-    table = Table({loop: found[LOOPS[loop].adapter] for loop in loops})
-    table.show(*HEAD)
-    results: dict[str, Result] = {}
-    for loop, adapter in table.adapters.items():
+def demonstrate(names: Sequence[str], libraries: Sequence[str], messages: int, time_limit: float) -> int:
+    """Run these loops, show the table and what is to be said about it; return the exit status."""
+    adapters = {adapter.name: adapter for adapter in available()}
+    loops = [(name, LOOPS[name].title, adapters[LOOPS[name].adapter]) for name in names]
+    table = Table([(title, f"{adapter.library} {adapter.version}") for _, title, adapter in loops])
+    results: list[Result] = []
+    errors = []
+    for name, title, adapter in loops:
         if adapter.problem:
-            table.show(loop, "-", f"not here: {adapter.problem}")
-        else:
-            results[loop] = run(loop, libraries, messages, time_limit)
-            table.row(loop, results[loop])
+            table.show(title, "-", f"not here: {adapter.problem}")
+            continue
+        result = run(name, libraries, messages, time_limit)
+        table.show(title, f"{adapter.library} {adapter.version}", *numbers(result))
+        results.append(result)
+        errors += [f"error: {title}: {problem}" for problem in result.problems]
 
-    problems = [f"error: {loop}: {problem}" for loop, result in results.items() for problem in result.problems]
-    if problems:
-        print("", *problems, sep="\n", file=sys.stderr)
+    print(NOTES.format(requests=messages, paused=PAUSED), flush=True)
+    if errors:
+        print("\n".join(errors), file=sys.stderr)
         return 1
-    each = max((result.messages for result in results.values()), default=0)
-    print("\n" + NOTES.format(messages=each))
-    total = sum(result.exchanged for result in results.values())
-    print(f"\nNothing lost: {len(results)} of {len(loops)} loops are here, and exchanged {total:,} messages.")
+    total = sum(result.exchanged for result in results)
+    print(f"Nothing lost: {len(results)} of {len(loops)} loops are here, and exchanged {total:,} messages.")
     return 0
 
 

@@ -237,23 +237,24 @@ def on_libevent(service: Service) -> None:
 class Loop(NamedTuple):
     """A loop as the demo shows it."""
 
+    title: str
     #: Which of `mqbridge.loops.available()` it needs.
     adapter: str
     serve: Callable[[Service], None]
-    #: What gevent's GEVENT_LOOP is to be.
+    #: What gevent is to run on, as its variable GEVENT_LOOP.
     gevent_loop: str = ""
 
 
 LOOPS = {
-    "selectors": Loop("selectors", on_selectors),
-    "asyncio": Loop("asyncio", on_asyncio),
-    "uvloop": Loop("uvloop", on_uvloop),
-    "trio": Loop("trio", on_trio),
-    "gevent": Loop("gevent", on_gevent),
-    "gevent-libuv": Loop("gevent's libuv", on_gevent, "libuv"),
-    "libuv-gevent": Loop("gevent's libuv", on_gevents_libuv, "libuv"),
-    "libuv-pyuv": Loop("pyuv", on_pyuv),
-    "libevent": Loop("libevent", on_libevent),
+    "selectors": Loop("selectors", "selectors", on_selectors),
+    "asyncio": Loop("asyncio", "asyncio", on_asyncio),
+    "uvloop": Loop("uvloop", "uvloop", on_uvloop),
+    "trio": Loop("trio", "trio", on_trio),
+    "gevent-libev": Loop("gevent on libev", "gevent", on_gevent, "libev-cext,libev-cffi"),
+    "gevent-libuv": Loop("gevent on libuv", "gevent's libuv", on_gevent, "libuv"),
+    "libuv-gevent": Loop("libuv by gevent", "gevent's libuv", on_gevents_libuv, "libuv"),
+    "libuv-pyuv": Loop("libuv by pyuv", "pyuv", on_pyuv),
+    "libevent": Loop("libevent", "libevent", on_libevent),
 }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from select import select
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from clients import question
 
@@ -24,10 +24,20 @@ HERE = Path(__file__).resolve().parent
 PUSHES = 5  # events for each request: nobody waits for an answer to them, so they take less time
 ANSWER_WITHIN = 10.0  # seconds that anybody waits for any one thing
 LAST_EVENTS = 3.0  # seconds that events may still take to arrive once all clients have ended
+PAUSED = 100  # requests, for each of which the loop has to wake up, since there are pauses between them
+PAUSE = 0.001  # seconds
 IDLE = 0.1  # seconds that the server is watched when nobody wants anything of it any more
+FORGOTTEN = 60.0  # seconds after the time limit when a server ends by itself, should nobody have ended it
+STEP = 500  # milliseconds between two looks whether the server is alive still
 IDLE_COMPUTING = 0.5  # the part of that time that it may compute: a loop that spins takes all of it
 PATTERNS = {"req": "REQ-REP", "push": "PUSH-PULL", "line": "TCP lines"}
 LABELS = {"mqbridge": "mqbridge", "zmq": "pyzmq", "": "socket"}
+
+
+# What the server has of a sender of which nothing has come.
+NOBODY = {"received": 0, "misplaced": 0}
+
+C = TypeVar("C", bound="Child")
 
 
 class Failure(Exception):
@@ -97,7 +107,7 @@ class Child:
         said = self.errors.read().decode(errors="replace").strip().splitlines()
         return f"{self.name}: ended with status {status}" + (f": {said[-1]}" if said else "")
 
-    def __enter__(self) -> Child:
+    def __enter__(self: C) -> C:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -113,6 +123,8 @@ class Client(Child):
     def __init__(self, kind: str, library: str, messages: int, endpoint: str, deadline: float) -> None:
         self.kind = kind
         self.messages = messages
+        self.exchanged = 0
+        self.problem = ""
         arguments = ["--endpoint", endpoint, "--messages", str(messages), "--time-limit", str(ANSWER_WITHIN)]
         arguments += ["--library", library] if library else []
         name = f"{LABELS[library]} {PATTERNS[kind]}"
@@ -122,17 +134,19 @@ class Client(Child):
         with suppress(BrokenPipeError):  # it has ended, and its status will say why
             self.stdin.write(b"start\n")
 
-    def exchanged(self, server: Child, problems: list[str]) -> int:
-        """Wait for its end; return what it says that it has exchanged."""
+    def wait(self, server: Child) -> None:
+        """Wait until it has exchanged all, or what it could."""
         try:
-            report = json.loads(self.line(server))
+            self.exchanged = json.loads(self.line(server))["exchanged"]
         except Failure as failure:
-            problems.append(str(failure))
-            return 0
-        said = self.end()
-        if self.process.returncode:
-            problems.append(said)
-        return int(report["exchanged"])
+            self.problem = str(failure)
+
+    def leave(self) -> None:
+        """Wait until its process has ended, too."""
+        if not self.problem:
+            said = self.end()
+            if self.process.returncode != 0:
+                self.problem = said
 
 
 class Requests:
@@ -142,31 +156,64 @@ class Requests:
         self.server = server
         self.socket = context.socket(mqbridge.REQ)
         self.socket.linger = 0
-        self.socket.rcvtimeo = int(ANSWER_WITHIN * 1000)
+        self.socket.rcvtimeo = STEP
         self.socket.connect(endpoint)
 
     def ask(self, request: bytes) -> bytes:
+        until = time.monotonic() + ANSWER_WITHIN
         self.socket.send(request)
-        try:
-            return bytes(self.socket.recv())
-        except mqbridge.Again:
-            raise Failure(f"{self.server.name}: no answer in {ANSWER_WITHIN:g} s") from None
+        while True:
+            try:
+                return bytes(self.socket.recv())
+            except mqbridge.Again:
+                if self.server.process.poll() is not None:
+                    raise Failure(self.server.end()) from None
+                if time.monotonic() > until:
+                    raise Failure(f"server: no answer in {ANSWER_WITHIN:g} s") from None
 
     def statistics(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.ask(b"STATS"))
         return found
 
-    def round_trip(self, times: int) -> float:
-        """Return the median of the seconds that requests take, one after the other."""
+    def round_trip(self, times: int, pause: float = 0.0) -> float:
+        """Return the median of the seconds that requests take, one after the other, with pauses before them."""
         took = []
         for number in range(times):
+            if pause:
+                time.sleep(pause)
             request, right = question(number)
-            begun = time.perf_counter()
+            begun = time.monotonic()
             reply = self.ask(request)
-            took.append(time.perf_counter() - begun)
+            ended = time.monotonic()
+            took.append(ended - begun)
             if reply != right:
-                raise Failure(f"{self.server.name}: request {number} was answered with {reply!r}, not {right!r}")
+                raise Failure(f"server: request {number} was answered with {reply!r}, not {right!r}")
+            if ended > self.server.deadline:
+                raise Failure("server: has not answered all requests in time")
         return median(took)
+
+    def wakeups(self) -> int:
+        """Return how often the server's loop wakes up for PAUSED requests; the last one of them asks for that."""
+        before = self.statistics()["wakeups"]
+        self.round_trip(PAUSED - 1, PAUSE)
+        time.sleep(PAUSE)
+        return int(self.statistics()["wakeups"]) - int(before)
+
+    def arrived(self, sent: dict[str, int]) -> dict[str, Any]:
+        """Wait until all events that were sent have arrived, if they do; return the senders' statistics."""
+        until = time.monotonic() + LAST_EVENTS
+        while True:
+            senders: dict[str, Any] = self.statistics()["senders"]
+            missing = [name for name, count in sent.items() if count and senders.get(name, NOBODY)["received"] < count]
+            if not missing or time.monotonic() > until:
+                return senders
+            time.sleep(PAUSE)
+
+    def computing(self) -> float:
+        """Return the part of a while without messages that the server computes."""
+        before = self.statistics()["computed"]
+        time.sleep(IDLE)
+        return float(self.statistics()["computed"] - before) / IDLE
 
 
 def run(loop: str, libraries: Sequence[str], messages: int, time_limit: float) -> Result:
@@ -185,68 +232,49 @@ def measure(
     result: Result, stack: ExitStack, loop: str, libraries: Sequence[str], messages: int, time_limit: float
 ) -> None:
     deadline = time.monotonic() + time_limit
-    server = Child("server", "demo_loops.py", loop, str(2 * time_limit), deadline=deadline)
-    stack.enter_context(server)
-    endpoints = dict(zip(("req", "push", "line"), (server.line().split()[1] for _ in range(3)), strict=True))
-    context = stack.enter_context(mqbridge.Context())
-    requests = Requests(context, endpoints["req"], server)
+    server = stack.enter_context(Child("server", "demo_loops.py", loop, str(time_limit + FORGOTTEN), deadline=deadline))
+    endpoints = dict(zip(PATTERNS, (server.line().split()[1] for _ in PATTERNS), strict=True))
+    requests = Requests(stack.enter_context(mqbridge.Context()), endpoints["req"], server)
     stack.callback(requests.socket.close)
-
     kinds = [("req", library, messages) for library in libraries]
     kinds += [("push", library, messages * PUSHES) for library in libraries]
     kinds.append(("line", "", messages))
-    clients = []
-    for kind, library, count in kinds:
-        clients.append(Client(kind, library, count, endpoints[kind], deadline))
-        stack.enter_context(clients[-1])
-    connected = []
+    clients = [stack.enter_context(Client(*kind, endpoints[kind[0]], deadline)) for kind in kinds]
     for client in clients:
         with suppress(Failure):  # it will fail once more when it is asked what it did
             client.line(server)
-            connected.append(client)
 
-    before = requests.statistics()
-    # First one at a time, while the clients wait; then all at once.
+    # First the loop is woken for each message, then it is asked as fast as it answers, then by everybody at once.
+    result.wakeups = requests.wakeups()
     result.round_trip = requests.round_trip(messages)
-    begun = time.monotonic()
-    for client in connected:
-        client.start()
-    exchanged = {client.name: client.exchanged(server, result.problems) for client in clients}
-    pushed = [client for client in clients if client.kind == "push"]
-    after = arrived(requests, {client.name: exchanged[client.name] for client in pushed}, deadline)
-    result.seconds = time.monotonic() - begun
-    result.wakeups = after["wakeups"] - before["wakeups"]
+    exchange(result, requests, clients, server)
+    if not result.problems and (computing := requests.computing()) > IDLE_COMPUTING:
+        result.problems.append(f"server: computes for {computing:.0%} of the time without anything to do")
 
-    for client in pushed:
+
+def exchange(result: Result, requests: Requests, clients: Sequence[Client], server: Child) -> None:
+    """Let all clients exchange their messages at once, and see what has become of these."""
+    begun = time.monotonic()
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.wait(server)
+    pushing = [client for client in clients if client.kind == "push"]
+    senders = requests.arrived({client.name: client.exchanged for client in pushing})
+    result.seconds = time.monotonic() - begun
+
+    for client in pushing:
         # The server is asked: that something was sent does not say that it arrived.
-        sender = after["senders"].get(client.name, {"received": 0, "misplaced": 0})
-        exchanged[client.name] = sender["received"] - sender["misplaced"]
+        sender = senders.get(client.name, NOBODY)
+        client.exchanged = sender["received"] - sender["misplaced"]
         if sender["misplaced"]:
             result.problems.append(f"{client.name}: {sender['misplaced']:,} messages came twice or out of order")
     for client in clients:
-        lost = client.messages - exchanged[client.name]
+        client.leave()
+        if client.problem:
+            result.problems.append(client.problem)
+        lost = client.messages - client.exchanged
         if lost:
             result.problems.append(f"{client.name}: {lost:,} of {client.messages:,} messages lost")
     result.messages = sum(client.messages for client in clients)
-    result.exchanged = sum(exchanged.values())
-    watch_idleness(requests, result.problems)
-
-
-def arrived(requests: Requests, sent: dict[str, int], deadline: float) -> dict[str, Any]:
-    """Wait until all events that were sent have arrived, if they do; return the server's statistics."""
-    until = min(deadline, time.monotonic() + LAST_EVENTS)
-    while True:
-        found = requests.statistics()
-        received = {name: sender["received"] for name, sender in found["senders"].items()}
-        if all(received.get(name, 0) >= count for name, count in sent.items()) or time.monotonic() > until:
-            return found
-        time.sleep(0.001)
-
-
-def watch_idleness(requests: Requests, problems: list[str]) -> None:
-    """See that the server's loop sleeps when there is nothing to do."""
-    computed = requests.statistics()["computed"]
-    time.sleep(IDLE)
-    computed = requests.statistics()["computed"] - computed
-    if computed > IDLE * IDLE_COMPUTING:
-        problems.append(f"server: computed for {computed * 1000:.0f} ms in {IDLE * 1000:.0f} ms without anything to do")
+    result.exchanged = sum(client.exchanged for client in clients)
