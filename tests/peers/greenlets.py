@@ -16,7 +16,8 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +26,7 @@ import gevent.event
 import gevent.hub
 import gevent.os
 import zmq as stock
+from gevent.monkey import get_original
 
 import mqbridge
 import mqbridge.loops.gevent as zmq
@@ -34,7 +36,9 @@ if sys.argv[3] == "after":
 
     monkey.patch_all()
 
-LIMIT = float(os.environ.get("LIMIT", 30))
+LIMIT = 30
+original_close: Callable[[int], None] = get_original("os", "close")
+original_fork: Callable[[], int] = get_original("os", "fork")
 
 
 @contextmanager
@@ -65,16 +69,21 @@ def exchange(push: Any, pull: Any) -> None:
         assert waiting.get(timeout=LIMIT) == b"%d" % number
 
 
-def child_ends_well(child: int) -> None:
-    """Wait for a child."""
-    deadline = time.monotonic() + LIMIT
-    while True:
-        pid, status = gevent.os.waitpid(child, os.WNOHANG)
-        if pid:
-            assert status == 0, status
-            return
-        assert time.monotonic() < deadline, "the child hangs"
-        gevent.sleep(0.001)
+def in_child(fork: Callable[[], int], body: Callable[[], None]) -> None:
+    """Run a function in a child, which tells that it went well by a pipe: gevent sometimes misses a child's end."""
+    reading, writing = os.pipe()
+    if fork() == 0:
+        try:
+            body()
+            os.write(writing, b"well")
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(0)
+    original_close(writing)
+    assert zmq.select([reading], [], [], LIMIT)[0], "the child hangs"
+    assert os.read(reading, 4) == b"well"
+    original_close(reading)
 
 
 def talk() -> None:
@@ -111,31 +120,26 @@ def fork() -> None:
     with pair() as (push, pull):
         waiting = gevent.spawn(outcome, pull)
         gevent.sleep(0.01)
-        for close in (False, True):
-            child = gevent.os.fork()
-            if child == 0:
-                code = 1
-                try:
-                    with gevent.Timeout(LIMIT):
-                        if close:
-                            pull.close()
-                            push.close()
-                        number = waiting.get()
-                        assert number == errno.ENOTSOCK, number
-                        pull.close()
-                        push.close()
-                        before = time.process_time()
-                        gevent.sleep(0.3)
-                        assert time.process_time() - before < 0.2, "the child spins"
-                        # The child's own sockets work.
-                        if sys.argv[2] == "mqbridge":
-                            with pair() as (mine, other):
-                                exchange(mine, other)
-                    code = 0
-                finally:
-                    sys.stderr.flush()
-                    os._exit(code)
-            child_ends_well(child)
+
+        def in_the_child(close_first: bool) -> None:
+            with gevent.Timeout(LIMIT):
+                if close_first:
+                    pull.close()
+                    push.close()
+                number = waiting.get()
+                assert number == errno.ENOTSOCK, number
+                pull.close()
+                push.close()
+                before = time.process_time()
+                gevent.sleep(0.3)
+                assert time.process_time() - before < 0.2, "the child spins"
+                if sys.argv[2] == "mqbridge":
+                    # The child's own sockets work.
+                    with pair() as (mine, other):
+                        exchange(mine, other)
+
+        for close_first in (False, True):
+            in_child(gevent.os.fork, lambda close_first=close_first: in_the_child(close_first))
         push.send(b"for the parent")
         assert waiting.get(timeout=LIMIT) == b"for the parent"
         exchange(push, pull)
@@ -146,12 +150,12 @@ def raw_fork() -> None:
     with pair() as (push, pull):
         waiting = gevent.spawn(pull.recv)
         gevent.sleep(0.01)
-        child = os.fork()
-        if child == 0:
+
+        def close() -> None:
             pull.close()
             push.close()
-            os._exit(0)
-        child_ends_well(child)
+
+        in_child(original_fork, close)
         push.send(b"for the parent")
         assert waiting.get(timeout=LIMIT) == b"for the parent"
         exchange(push, pull)
@@ -193,10 +197,11 @@ def destroyed_hub() -> None:
         exchange(push, pull)
         for number, destroy_loop in enumerate((True, False, True)):
             if number != 1:
-                forgotten = gevent.spawn(pull.recv)
+                waiting = gevent.spawn(pull.recv)
                 gevent.sleep(0)
-                if sys.argv[1] and "libuv" in type(gevent.get_hub().loop).__module__:
-                    forgotten.kill()
+                if "libuv" in type(gevent.get_hub().loop).__module__:
+                    # There gevent's destroy never returns while anybody waits for any descriptor.
+                    waiting.kill()
             gevent.get_hub().destroy(destroy_loop=destroy_loop)
             exchange(push, pull)
         with pair() as sockets:
@@ -222,9 +227,7 @@ def loop_exit() -> None:
         assert waiting.value == b"x"
 
 
-SCENARIOS = {
-    scenario.__name__: scenario for scenario in (talk, fork, raw_fork, pool_thread, destroyed_hub, loop_exit)
-}
+SCENARIOS = {scenario.__name__: scenario for scenario in (talk, fork, raw_fork, pool_thread, destroyed_hub, loop_exit)}
 
 if __name__ == "__main__":
     SCENARIOS[sys.argv[1]]()

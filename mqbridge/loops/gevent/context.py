@@ -31,7 +31,7 @@ class Context(WrappedContext):
 
     socket_class = Socket
 
-    def socket(self, socket_type: int, socket_class: Any = None) -> Any:
+    def socket(self, socket_type: int, socket_class: Any = None, **kwargs: Any) -> Any:
         """Return a new socket, e.g. `context.socket(zmq.REQ)`. Errors are those of the ordinary context's `socket`.
 
         Parameters
@@ -43,7 +43,7 @@ class Context(WrappedContext):
         """
         wanted = socket_class or self.socket_class
         if not issubclass(wanted, Socket):
-            return self.context.socket(socket_type, socket_class=wanted)
+            return self.context.socket(socket_type, socket_class=wanted, **kwargs)
         made = wanted(self, socket_type)
         self._sockets.add(made)
         return made
@@ -60,7 +60,7 @@ class Context(WrappedContext):
         self._blocking(self.context.term)
 
     def destroy(self, linger: int | None = None) -> None:
-        """Close all sockets with `linger` (ms, None: as each has it set), then terminate. Errors are those of `term`."""
+        """Close all sockets with `linger` (ms, None: as each has it set), then terminate. Errors: as `term`."""
         # A loop lets go of a descriptor before its number can be another file's (P24).
         for socket in list(self._sockets):
             socket.close(linger)

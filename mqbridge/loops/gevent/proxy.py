@@ -40,7 +40,7 @@ def proxy(frontend: Any, backend: Any, capture: Any = None) -> NoReturn:
     """
     sockets = [_for_greenlets(socket) for socket in (frontend, backend)]
     copies = None if capture is None else _for_greenlets(capture)
-    over = AsyncResult()
+    over: AsyncResult[None] = AsyncResult()
     pumps = [gevent.spawn(_pump, sockets[0], sockets[1], copies, over)]
     if sockets[0].socket is not sockets[1].socket:
         pumps.append(gevent.spawn(_pump, sockets[1], sockets[0], copies, over))

@@ -43,7 +43,12 @@ def test_the_names_are_pyzmqs() -> None:
 def test_destroy_closes_all() -> None:
     context = Context(0)
     pull = context.socket(mqbridge.PULL)
-    waiting = gevent.spawn(lambda: pytest.raises(mqbridge.ZMQError, pull.recv))
+
+    def receive() -> None:
+        with pytest.raises(mqbridge.ZMQError):
+            pull.recv()
+
+    waiting = gevent.spawn(receive)
     gevent.sleep(0)
     context.destroy(linger=0)
     waiting.get()
