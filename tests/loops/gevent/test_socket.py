@@ -327,7 +327,7 @@ def test_p21_flooders_let_a_timer_fire(pair: Make) -> None:
     """Two greenlets receive what is always there; a timer fires long before they have it all."""
     flooded = [pair("PUSH", "PULL", sndhwm=0, rcvhwm=0) for _ in range(2)]
     for push, _ in flooded:
-        for _ in range(30_000):
+        for _ in range(150_000):
             push.send(b"x")
     handled = 0
 
@@ -344,7 +344,8 @@ def test_p21_flooders_let_a_timer_fire(pair: Make) -> None:
         gevent.sleep(0.001)
         between.append(handled)
     gevent.killall(greenlets)
-    assert max(between) < 30_000
+    # gevent itself looks at timers only after 5 ms of callbacks, on libuv after 10.
+    assert max(between) < 120_000
 
 
 def test_p21_a_receiver_yields_after_its_budget(pair: Make) -> None:
