@@ -62,7 +62,7 @@ class EventBase:
         heapq.heappush(self.timers, (time.monotonic() + seconds, next(self.numbers), callback))
 
     def dispatch(self) -> None:
-        """Wait and call back, until a callback, or a signal, raises something."""
+        """Wait and call back, until a callback raises something, ContextTerminated say."""
         while True:
             timeout = max(0.0, self.timers[0][0] - time.monotonic()) if self.timers else None
             for key, events in self.selector.select(timeout):
@@ -158,15 +158,10 @@ class Server:
         self.base.after(INTERVAL, self.tick)
 
 
-def server(endpoint: str, address: str) -> None:
+def server(context: Any, endpoint: str, address: str) -> None:
     host, _, port = address.rpartition(":")
     base = EventBase()
-    with (
-        zmq.Context() as context,
-        context.socket(zmq.REP) as requests,
-        system.create_server((host, int(port))) as listener,
-    ):
-        requests.LINGER = 1000  # milliseconds that the last answer may take when the server is stopped
+    with context.socket(zmq.REP) as requests, system.create_server((host, int(port))) as listener:
         requests.bind(endpoint)
         listener.setblocking(False)
         print("server: requests at", requests.LAST_ENDPOINT.decode())
@@ -181,16 +176,14 @@ def server(endpoint: str, address: str) -> None:
             print(f"server: {callbacks.answered} requests answered")
 
 
-def client(endpoint: str, address: str) -> None:
+def client(context: Any, endpoint: str, address: str) -> None:
     """Requests and lines in turns, then some ticks."""
     host, _, port = address.rpartition(":")
     with (
-        zmq.Context() as context,
         context.socket(zmq.REQ) as requests,
         system.create_connection((host, int(port))) as connection,
         connection.makefile("rb") as lines,
     ):
-        requests.LINGER = 0  # who is interrupted does not wait for a server
         requests.connect(endpoint)
         ticks = 0
         for number in range(REQUESTS):
@@ -210,9 +203,9 @@ def client(endpoint: str, address: str) -> None:
         print(f"client: {TICKS} ticks came, too")
 
 
-def alone() -> None:
+def alone(context: Any) -> None:
     with Side(__file__, "server", "tcp://127.0.0.1:*", "127.0.0.1:0") as other:
-        client(other.line(), other.line())
+        client(context, other.line(), other.line())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from typing import Any
 
 from library import zmq
 from sides import Side, run
@@ -19,10 +20,9 @@ SOCKETS = 8  # of the client; all ask at the same time
 ROUNDS = 100
 
 
-def server(*endpoints: str) -> None:
+def server(context: Any, *endpoints: str) -> None:
     """Send back whatever comes, from whichever endpoint: the socket knows whom it answers."""
-    with zmq.Context() as context, context.socket(zmq.REP) as socket:
-        socket.LINGER = 1000  # milliseconds that the last answers may take when the server is stopped
+    with context.socket(zmq.REP) as socket:
         for endpoint in endpoints:
             socket.bind(endpoint)
             print("server: bound to", socket.LAST_ENDPOINT.decode())
@@ -30,13 +30,11 @@ def server(*endpoints: str) -> None:
             socket.send_multipart(socket.recv_multipart())
 
 
-def client(*endpoints: str) -> None:
+def client(context: Any, *endpoints: str) -> None:
     """Ask through many sockets at once, and see that each gets back its own words."""
     with ExitStack() as stack:
-        context = stack.enter_context(zmq.Context())
         sockets = [stack.enter_context(context.socket(zmq.REQ)) for _ in range(SOCKETS)]
         for number, socket in enumerate(sockets):
-            socket.LINGER = 0  # who is interrupted does not wait for a server
             socket.connect(endpoints[number % len(endpoints)])
         start = time.perf_counter()
         for turn in range(ROUNDS):
@@ -52,9 +50,9 @@ def client(*endpoints: str) -> None:
     print(f"client: all answers were right; they took {seconds:.2f} s")
 
 
-def alone() -> None:
+def alone(context: Any) -> None:
     with Side(__file__, "server", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*") as other:
-        client(other.line(), other.line())
+        client(context, other.line(), other.line())
 
 
 if __name__ == "__main__":

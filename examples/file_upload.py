@@ -17,6 +17,7 @@ import hashlib
 import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import Any
 
 from library import zmq
 from sides import Side, run
@@ -24,10 +25,9 @@ from sides import Side, run
 PART = 1024  # bytes
 
 
-def server(endpoint: str, directory: str) -> None:
-    """Store uploads in a directory until a signal ends it."""
-    with zmq.Context() as context, context.socket(zmq.REP) as socket:
-        socket.LINGER = 1000  # milliseconds that the last answer may take when the server is stopped
+def server(context: Any, endpoint: str, directory: str) -> None:
+    """Store uploads in a directory."""
+    with context.socket(zmq.REP) as socket:
         socket.bind(endpoint)
         print("server: bound to", socket.LAST_ENDPOINT.decode())
         while True:
@@ -69,10 +69,9 @@ def hash_of(parts: list[bytes]) -> bytes:
     return digest.hexdigest().encode()
 
 
-def client(endpoint: str, *names: str) -> None:
+def client(context: Any, endpoint: str, *names: str) -> None:
     """Upload files, one after the other."""
-    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-        socket.LINGER = 0  # who is interrupted does not wait for a server
+    with context.socket(zmq.REQ) as socket:
         socket.connect(endpoint)
         for name in names:
             with open(name, "rb") as file:
@@ -88,13 +87,13 @@ def client(endpoint: str, *names: str) -> None:
             print(f"client: uploaded {name!r}, {size:,} bytes, SHA-256 {digest[:16].decode()}...")
 
 
-def alone() -> None:
+def alone(context: Any) -> None:
     with TemporaryDirectory() as here, TemporaryDirectory() as there:
         files = [Path(here, "large"), Path(here, "small"), Path(here, "empty")]
         for file, size in zip(files, (3_000_000, 5, 0), strict=True):
             file.write_bytes(os.urandom(size))
         with Side(__file__, "server", "tcp://127.0.0.1:*", there) as other:
-            client(other.line(), *map(str, files))
+            client(context, other.line(), *map(str, files))
         same = [file.read_bytes() == Path(there, file.name).read_bytes() for file in files]
     print(f"{sum(same)} of {len(files)} files are the same on both sides")
 

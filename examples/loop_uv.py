@@ -16,7 +16,7 @@ from mqbridge.loops.uv import UV_READABLE, Poll, pyuv
 
 def answer(poll: Poll, events: int | None, error: int | None) -> None:
     # One request for each call; while there are more, the loop calls again.
-    poll.socket.send(poll.socket.recv(mqbridge.DONTWAIT).upper())
+    poll.socket.send_multipart([part.upper() for part in poll.socket.recv_multipart(mqbridge.DONTWAIT)])
 
 
 def accept(server: Any, error: int | None) -> None:

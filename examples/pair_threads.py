@@ -21,22 +21,17 @@ SIZE = 4
 ENDPOINT = "inproc://numbers"
 
 
-def exchange(messages: str = str(MESSAGES)) -> None:
+def exchange(context: Any, messages: str = str(MESSAGES)) -> None:
     count = int(messages)
-    with ThreadPoolExecutor() as threads:
-        context = zmq.Context()
-        try:
-            with context.socket(zmq.PAIR) as socket:
-                socket.bind(ENDPOINT)
-                right = threads.submit(receive, context, count)
-                socket.recv()  # the other thread is there
-                start = time.perf_counter()
-                for number in range(count):
-                    socket.send(number.to_bytes(SIZE, "little"))
-                print(f"{right.result():,} of {count:,} messages arrived in order")
-                seconds = time.perf_counter() - start
-        finally:
-            context.term()  # after Ctrl-C the other thread still waits: for it this is ContextTerminated
+    with ThreadPoolExecutor() as threads, context.socket(zmq.PAIR) as socket:
+        socket.bind(ENDPOINT)
+        right = threads.submit(receive, context, count)
+        socket.recv()  # the other thread is there
+        start = time.perf_counter()
+        for number in range(count):
+            socket.send(number.to_bytes(SIZE, "little"))
+        print(f"{right.result():,} of {count:,} messages arrived in order")
+        seconds = time.perf_counter() - start
     print(f"{zmq.__name__}: {seconds:.2f} s, {count / seconds / 1e6:.2f} million messages a second")
 
 

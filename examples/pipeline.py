@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from typing import Any
 
 from library import zmq
 from sides import Side, run
@@ -21,10 +22,9 @@ TASKS = 10_000
 WORKERS = ("anna", "bert", "carl")
 
 
-def boss(tasks_endpoint: str, results_endpoint: str, workers: str) -> None:
+def boss(context: Any, tasks_endpoint: str, results_endpoint: str, workers: str) -> None:
     """Have numbers squared."""
-    with zmq.Context() as context, context.socket(zmq.PUSH) as tasks, context.socket(zmq.PULL) as results:
-        tasks.LINGER = 0  # at the end all is done; after Ctrl-C nobody wants it any more
+    with context.socket(zmq.PUSH) as tasks, context.socket(zmq.PULL) as results:
         tasks.bind(tasks_endpoint)
         results.bind(results_endpoint)
         print("boss: tasks at", tasks.LAST_ENDPOINT.decode())
@@ -58,9 +58,8 @@ def boss(tasks_endpoint: str, results_endpoint: str, workers: str) -> None:
     print(f"boss: {len(squares):,} tasks, each done once; the sum of the squares is {sum(squares.values()):,}")
 
 
-def worker(tasks_endpoint: str, results_endpoint: str, name: str) -> None:
-    with zmq.Context() as context, context.socket(zmq.PULL) as tasks, context.socket(zmq.PUSH) as results:
-        results.LINGER = 1000  # milliseconds that results may still take when the worker is stopped
+def worker(context: Any, tasks_endpoint: str, results_endpoint: str, name: str) -> None:
+    with context.socket(zmq.PULL) as tasks, context.socket(zmq.PUSH) as results:
         tasks.connect(tasks_endpoint)
         results.connect(results_endpoint)
         results.send_string(name)
@@ -69,7 +68,7 @@ def worker(tasks_endpoint: str, results_endpoint: str, name: str) -> None:
             results.send_multipart([name.encode(), b"%d" % number, b"%d" % number**2])
 
 
-def alone() -> None:
+def alone(context: Any) -> None:
     with ExitStack() as stack:
         arguments = ("boss", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", str(len(WORKERS)))
         other = stack.enter_context(Side(__file__, *arguments))

@@ -11,8 +11,9 @@ Workers may come and go while the server runs; requests wait while there is none
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from echo import client
 from library import zmq
@@ -22,13 +23,8 @@ from threaded_echo import forward
 WORKERS = 4
 
 
-def server(frontend_endpoint: str, backend_endpoint: str) -> None:
-    with (
-        zmq.Context() as context,
-        context.socket(zmq.ROUTER) as frontend,
-        context.socket(zmq.DEALER) as backend,
-    ):
-        frontend.LINGER = backend.LINGER = 1000  # milliseconds
+def server(context: Any, frontend_endpoint: str, backend_endpoint: str) -> None:
+    with context.socket(zmq.ROUTER) as frontend, context.socket(zmq.DEALER) as backend:
         frontend.bind(frontend_endpoint)
         backend.bind(backend_endpoint)
         print("server: bound to", frontend.LAST_ENDPOINT.decode())
@@ -36,29 +32,25 @@ def server(frontend_endpoint: str, backend_endpoint: str) -> None:
         forward(frontend, backend)
 
 
-def worker(endpoint: str) -> None:
-    """Answer requests until a signal ends it."""
+def worker(context: Any, endpoint: str) -> None:
     answered = 0
-    with zmq.Context() as context, context.socket(zmq.REP) as socket:
-        socket.LINGER = 1000
+    with context.socket(zmq.REP) as socket, suppress(zmq.ContextTerminated):
         socket.connect(endpoint)
         print(f"worker {os.getpid()}: at {endpoint}")
-        try:
-            while True:
-                socket.send_multipart(socket.recv_multipart())
-                answered += 1
-        finally:
-            print(f"worker {os.getpid()}: {answered} requests answered")
+        while True:
+            socket.send_multipart(socket.recv_multipart())
+            answered += 1
+    print(f"worker {os.getpid()}: {answered} requests answered")
 
 
-def alone() -> None:
+def alone(context: Any) -> None:
     with TemporaryDirectory() as directory, ExitStack() as stack:
         other = stack.enter_context(Side(__file__, "server", "tcp://127.0.0.1:*", f"ipc://{directory}/workers"))
         frontend, backend = other.line(), other.line()
         workers = [stack.enter_context(Side(__file__, "worker", backend)) for _ in range(WORKERS)]
         for each in workers:
             each.line()
-        client(frontend)
+        client(context, frontend)
 
 
 if __name__ == "__main__":

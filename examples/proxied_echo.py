@@ -10,19 +10,21 @@ for publications, PULL and PUSH for tasks.
 
 from __future__ import annotations
 
+from typing import Any
+
 from echo import client
 from library import zmq
 from sides import Side, run
 from threaded_echo import serve
 
 
-def server(endpoint: str) -> None:
-    serve(endpoint, zmq.proxy)
+def server(context: Any, endpoint: str) -> None:
+    serve(context, endpoint, zmq.proxy)
 
 
-def alone() -> None:
+def alone(context: Any) -> None:
     with Side(__file__, "server", "tcp://127.0.0.1:*") as other:
-        client(other.line())
+        client(context, other.line())
 
 
 if __name__ == "__main__":

@@ -26,28 +26,21 @@ INPROC = "inproc://news"
 INPROC_SUBSCRIBERS = (("weather.",), ("traffic.oslo", "weather.oslo"))
 
 
-def publisher(endpoint: str, others: str) -> None:
-    with ThreadPoolExecutor() as threads:
-        context = zmq.Context()
-        try:
-            with context.socket(zmq.XPUB) as socket:
-                socket.XPUB_VERBOSE = 1  # tell of each subscription, also to what somebody else has already
-                socket.LINGER = 10_000  # milliseconds that the last messages may take
-                socket.XPUB_NODROP = 1  # wait for a slow subscriber; the default is that it misses messages
-                socket.bind(endpoint)
-                print("publisher: bound to", socket.LAST_ENDPOINT.decode())
-                socket.bind(INPROC)
-                near = [threads.submit(subscribe, context, INPROC, topics) for topics in INPROC_SUBSCRIBERS]
-                publish(socket, len(near) + int(others))
-                for subscriber_there in near:
-                    print("inproc", subscriber_there.result())
-        finally:
-            # After Ctrl-C the threads still wait: for them this is ContextTerminated.
-            context.term()
+def publisher(context: Any, endpoint: str, others: str) -> None:
+    with ThreadPoolExecutor() as threads, context.socket(zmq.XPUB) as socket:
+        socket.XPUB_VERBOSE = 1  # tell of each subscription, also to what somebody else has already
+        socket.XPUB_NODROP = 1  # wait for a slow subscriber; the default is that it misses messages
+        socket.bind(endpoint)
+        print("publisher: bound to", socket.LAST_ENDPOINT.decode())
+        socket.bind(INPROC)
+        near = [threads.submit(subscribe, context, INPROC, topics) for topics in INPROC_SUBSCRIBERS]
+        publish(socket, len(near) + int(others))
+        for outcome in near:
+            print("inproc", outcome.result())
 
 
 def publish(socket: Any, subscribers: int) -> None:
-    """Wait for the subscribers, then send all messages."""
+    """Wait for the subscribers, send all messages, and wait until the subscribers have left."""
     waiting = subscribers
     while waiting:
         # A subscription is the byte 1 and the topic. That to the end is each subscriber's last.
@@ -58,11 +51,14 @@ def publish(socket: Any, subscribers: int) -> None:
             socket.send_multipart([topic, b"%d" % number])
     socket.send_multipart([END, b"%d" % MESSAGES])
     print(f"publisher: {len(TOPICS) * MESSAGES:,} messages for {subscribers} subscribers")
+    # The byte 0 takes a subscription back, and comes when the last subscriber has left.
+    while socket.recv() != b"\0" + END:
+        pass
 
 
-def subscriber(endpoint: str, *topics: str) -> None:
-    with zmq.Context() as context:
-        print("tcp", subscribe(context, endpoint, topics))
+def subscriber(context: Any, endpoint: str, *topics: str) -> None:
+    transport = endpoint.partition(":")[0]
+    print(transport, subscribe(context, endpoint, topics))
 
 
 def subscribe(context: Any, endpoint: str, topics: tuple[str, ...]) -> str:
@@ -86,7 +82,7 @@ def subscribe(context: Any, endpoint: str, topics: tuple[str, ...]) -> str:
     return f"subscriber to {' and '.join(map(repr, topics))}: {counts}"
 
 
-def alone() -> None:
+def alone(context: Any) -> None:
     with Side(__file__, "publisher", "tcp://127.0.0.1:*", "2") as other:
         endpoint = other.line()
         with (

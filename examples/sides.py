@@ -4,41 +4,53 @@ from __future__ import annotations
 
 import inspect
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import FrameType
 
-PATIENCE = 0.2  # seconds to wait before a side is told once more to stop
+from library import zmq
+
+LINGER = 1000  # milliseconds that messages may still take to leave when a side ends
+ENDED = b"\0"
 
 
-def run(alone: Callable[[], None], *sides: Callable[..., None]) -> None:
-    """Call the side that the command line names, with the rest of the command line; without arguments, call `alone`.
+def run(alone: Callable[..., None], *sides: Callable[..., None]) -> None:
+    """Call the side that the command line names, with a context and the rest of the command line; or else `alone`.
 
-    SIGINT (Ctrl-C) and SIGTERM end either in good order, by a KeyboardInterrupt.
+    A side runs in a thread of its own. The main thread, which signals come to, only waits: for the end of the side, or
+    for SIGINT (Ctrl-C) or SIGTERM. Then it terminates the context, so that whatever the side waits for raises
+    ContextTerminated, and the side leaves its `with` statements. A KeyboardInterrupt inside the side could come between
+    any two steps of anything.
     """
     name, *arguments = sys.argv[1:] or [alone.__name__]
     side = {each.__name__: each for each in (alone, *sides)}.get(name)
     try:
-        inspect.signature(side or sys.exit).bind(*arguments)
+        inspect.signature(side or sys.exit).bind("a context", *arguments)
     except TypeError:
         side = None
     if side is None:
         sys.exit(sys.modules["__main__"].__doc__)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        side(*arguments)
-    except KeyboardInterrupt:
-        pass
 
-
-def stop(number: int, frame: FrameType | None) -> None:
-    """The first signal ends the program in good order; a second Ctrl-C ends it at once."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    raise KeyboardInterrupt
+    context = zmq.Context()
+    context.linger = LINGER
+    reading, writing = socket.socketpair()
+    with reading, writing, ThreadPoolExecutor() as threads:
+        # A signal writes its number to the pair, and the end of the side ENDED: whatever comes first is read.
+        writing.setblocking(False)
+        signal.set_wakeup_fd(writing.fileno())
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        outcome = threads.submit(side, context, *arguments)
+        outcome.add_done_callback(lambda _: writing.send(ENDED))
+        first = reading.recv(1)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends it at once
+        context.term()
+        if first == ENDED:
+            outcome.result()
 
 
 class Side:
@@ -71,13 +83,7 @@ class Side:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *exc_info: object) -> None:
-        # A signal that comes while libzmq is busy, just before it sleeps, is noticed with the next one only.
-        while self.process.poll() is None:
-            self.process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(PATIENCE)
-        with (
-            self.process,
-            suppress(*[RuntimeError] if error else []),
-        ):  # an error that is on its way is more to the point
+        self.process.terminate()
+        # An error that is on its way already is more to the point than what became of this side.
+        with self.process, suppress(*[RuntimeError] if error else []):
             self.wait()

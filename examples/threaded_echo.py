@@ -11,7 +11,7 @@ the answer. So the way back is found by itself, and workers finish in any order.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -23,32 +23,29 @@ WORKERS = 4
 BACKEND = "inproc://workers"
 
 
-def server(endpoint: str) -> None:
-    serve(endpoint, forward)
+def server(context: Any, endpoint: str) -> None:
+    serve(context, endpoint, forward)
 
 
-def serve(endpoint: str, forward: Callable[[Any, Any], None]) -> None:
-    """Have the workers answer what comes to an endpoint, until a signal ends the forwarding."""
-    with ThreadPoolExecutor(WORKERS) as threads:
-        context = zmq.Context()
-        context.linger = 1000  # milliseconds that the last answers may take when the server is stopped
-        workers: list[Future[int]] = []
-        try:
-            with context.socket(zmq.ROUTER) as frontend, context.socket(zmq.DEALER) as backend:
-                frontend.bind(endpoint)
-                backend.bind(BACKEND)
-                workers += [threads.submit(worker, context) for _ in range(WORKERS)]
-                print("server: bound to", frontend.LAST_ENDPOINT.decode())
-                forward(frontend, backend)
-        finally:
-            # Whatever a worker waits for raises ContextTerminated. This waits until all have closed their sockets.
-            context.term()
-            for number, answered in enumerate(workers, 1):
-                print(f"worker {number}: {answered.result()} requests answered")
+def serve(context: Any, endpoint: str, forward: Callable[[Any, Any], None]) -> None:
+    """Have the workers answer what comes to an endpoint, until the context is terminated, which ends everybody."""
+    with (
+        ThreadPoolExecutor(WORKERS) as threads,
+        context.socket(zmq.ROUTER) as frontend,
+        context.socket(zmq.DEALER) as backend,
+    ):
+        frontend.bind(endpoint)
+        backend.bind(BACKEND)
+        workers = [threads.submit(worker, context) for _ in range(WORKERS)]
+        print("server: bound to", frontend.LAST_ENDPOINT.decode())
+        with suppress(zmq.ContextTerminated):
+            forward(frontend, backend)
+        for number, answered in enumerate(workers, 1):
+            print(f"worker {number}: {answered.result()} requests answered")
 
 
 def forward(frontend: Any, backend: Any) -> None:
-    """Pass requests to the back and answers to the front, until a signal ends it."""
+    """Pass requests to the back and answers to the front, until the context is terminated."""
     poller = zmq.Poller()
     poller.register(frontend, zmq.POLLIN)
     poller.register(backend, zmq.POLLIN)
@@ -74,9 +71,9 @@ def worker(context: Any) -> int:
     return answered
 
 
-def alone() -> None:
+def alone(context: Any) -> None:
     with Side(__file__, "server", "tcp://127.0.0.1:*") as other:
-        client(other.line())
+        client(context, other.line())
 
 
 if __name__ == "__main__":

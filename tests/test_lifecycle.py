@@ -549,3 +549,8 @@ def test_p37_a_keyboard_interrupt_arrives() -> None:
 
 def test_p37_a_handler_that_uses_the_socket_never_hangs() -> None:
     run_alone("processes.py", "handlers_use_the_socket")
+
+
+@pytest.mark.skipif(not mqbridge.COMPILED, reason="interpreted, an exception comes between any two operations")
+def test_p37_a_handler_that_raises_leaves_no_waiter_behind() -> None:
+    run_alone("processes.py", "a_handler_that_raises_leaves_no_waiter")

@@ -198,10 +198,6 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         """Return the next message as a list of parts; the iteration ends when the socket is closed."""
         try:
             return await self.recv_multipart()
-        except OSError as error:
-            if error.errno == errno.ENOTSOCK:
-                raise StopAsyncIteration from None
-            raise
         except Exception as error:
             if getattr(error, "errno", None) == errno.ENOTSOCK:
                 raise StopAsyncIteration from None
@@ -364,6 +360,12 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         with contextlib.suppress(RuntimeError):
             self._open()
 
+    def _let_go(self) -> None:
+        """Watch the socket no longer, here and now, unless somebody waits; the next operation does it again."""
+        waiters = self._cached
+        if waiters is not None and not waiters.waiting(POLLIN) and not waiters.waiting(POLLOUT):
+            waiters.close()
+
     def _mid_message(self) -> bool:
         return self._unread is not None and bool(self._unread.get(self._who()))
 
@@ -453,9 +455,7 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             self._unsent[who] = gathered + parts
             return None
         try:
-            return await self._transmit(
-                self._calls.send_multipart, gathered + parts, flags, copy, track, timeout, not gathered
-            )
+            return await self._transmit(self._calls.send_multipart, gathered + parts, flags, copy, track, timeout)
         except Exception as error:
             if gathered and getattr(error, "errno", None) == _EAGAIN:
                 self._unsent[who] = gathered

@@ -56,12 +56,13 @@ class _Place:
         self.sleeper.fail(own_error(self.socket.socket, getattr(error, "errno", None), str(error)))
 
 
+Wrapped = tuple[Any, int, "AwaitableSocket"]
 Places = dict[tuple[int, int], _Place]
 
 
 async def ready(socket_class: type[AwaitableSocket], items: Items, timeout: float | None) -> Items:
     """Wait for (socket or file, events) pairs, up to `timeout` ms; return those that are ready."""
-    wrapped: list[tuple[Any, int, AwaitableSocket]] = []
+    wrapped: list[Wrapped] = []
     files: Items = []
     for item, flags in items:
         if is_socket(item):
@@ -69,9 +70,20 @@ async def ready(socket_class: type[AwaitableSocket], items: Items, timeout: floa
         else:
             files.append((item, flags))
     await socket_class._pause()
-    found = _look(wrapped, files, {})
-    if found or timeout == 0:
-        return found
+    try:
+        return _look(wrapped, files, {}) or await _wait(socket_class, wrapped, files, timeout)
+    finally:
+        for item, _, socket in wrapped:
+            if item is not socket and socket._shared:
+                # Nothing tells of the end of a stock socket that is not closed by the adapter; watch it no longer.
+                socket._let_go()
+
+
+async def _wait(
+    socket_class: type[AwaitableSocket], wrapped: list[Wrapped], files: Items, timeout: float | None
+) -> Items:
+    if timeout == 0:
+        return []
     loop = socket_class._loop()
     sleeper = socket_class._sleeper(timeout)
     places: Places = {}
@@ -111,7 +123,7 @@ async def ready(socket_class: type[AwaitableSocket], items: Items, timeout: floa
             os.close(fd)
 
 
-def _look(wrapped: list[tuple[Any, int, AwaitableSocket]], files: Items, places: Places) -> Items:
+def _look(wrapped: list[Wrapped], files: Items, places: Places) -> Items:
     """Return what is ready now. A direction that others wait for before us is theirs."""
     found = []
     for number, (item, flags, socket) in enumerate(wrapped):

@@ -53,6 +53,11 @@ class StockView:
             self._open = False
             os.close(self._fd)
 
+    def __del__(self) -> None:
+        # A loop that still watches the descriptor refers to this; so that loop is gone.
+        if getattr(self, "_open", False):
+            self.close()
+
 
 def is_socket(thing: object) -> bool:
     """Return whether this is a ZeroMQ socket, and not one of the operating system's."""

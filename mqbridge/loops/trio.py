@@ -197,7 +197,7 @@ class Socket(AwaitableSocket):
         Tasks in `trio.lowlevel.wait_readable(socket.FD)` get trio.ClosedResourceError.
         """
         if not self.closed and trio.lowlevel.in_trio_run():
-            with contextlib.suppress(OSError):  # its context is terminated, and nobody waits so any more
+            with contextlib.suppress(Exception):  # its context is terminated, and it is closed all the same
                 trio.lowlevel.notify_closing(self.socket.getsockopt(SocketOption.FD))
         AwaitableSocket.close(self, linger)
 

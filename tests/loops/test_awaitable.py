@@ -143,6 +143,9 @@ def style(request: pytest.FixtureRequest) -> Any:
     factories: dict[str, Any] = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
     if request.param == "trio":
         return TrioStyle()
+    if request.param == "uvloop":
+        # libuv makes its pipe for signals once in a process, and keeps it.
+        uvloop.new_event_loop().close()
     return AsyncioStyle(factories.get(request.param, WithoutReaders))
 
 
@@ -513,16 +516,18 @@ def test_p20_time_outs_of_the_socket_and_of_each_call(style: Any, pair: Make, li
         job = style.job(right.recv(timeout=-1))
         await style.sleep(0.04)
         assert not job.done
-        await left.send(b"1")
+        await left.send(b"1", timeout=-1)
         assert await job.end() == b"1"
-        with contextlib.suppress(library.Again):
+        with pytest.raises(library.Again):
             while True:
                 await left.send(bytes(100_000))
         with pytest.raises(library.Again):
-            await left.send_multipart([b"1", b"2"], timeout=1)
+            while True:
+                await left.send_multipart([bytes(100_000), b"2"], timeout=1)
         left.sndtimeo = right.rcvtimeo = 0
         with pytest.raises(library.Again):
-            await left.send(b"1")
+            while True:
+                await left.send(bytes(100_000))
 
     style.run(main)
 
@@ -558,7 +563,7 @@ def test_p21_ready_operations_let_others_run(style: Any, pair: Make) -> None:
 
 def test_p30_all_who_wait_get_enotsock_at_close(style: Any, pair: Make, library: Any) -> None:
     async def main() -> None:
-        left, right = pair("PUSH", "PULL", sndhwm=1, rcvhwm=1)
+        left, _ = pair("PUSH", "PULL", sndhwm=1, rcvhwm=1)
         await fill(left)
         jobs = [style.job(left.send(b"1")), style.job(left.send(b"2")), style.job(left.poll(None, zmq.POLLOUT))]
         idle, _ = pair()
@@ -587,7 +592,8 @@ def test_p33_all_who_wait_get_context_terminated(style: Any, context: Any, libra
         thread = threading.Thread(target=context.term)
         thread.start()
         for job in jobs:
-            assert isinstance(await job.end(), library.ContextTerminated)
+            outcome = await job.end()
+            assert isinstance(outcome, library.ContextTerminated), repr(outcome)
         for socket in sockets:
             socket.close()
         await style.thread(thread.join)
@@ -599,8 +605,9 @@ def test_p34_a_socket_goes_on_in_the_next_loop(style: Any, pair: Make) -> None:
     left, right = pair()
 
     async def abandoned() -> None:
+        job = style.job(right.recv())
         await left.send(b"1")
-        assert await right.recv() == b"1"
+        assert await job.end() == b"1"
         style.job(right.recv())
         await style.turn()
         if isinstance(style, TrioStyle):

@@ -691,7 +691,8 @@ def test_p24_a_stock_sockets_number_serves_another_file(
 ) -> None:
     """libzmq closes its descriptor whenever it likes; the file that then has the number can be registered."""
     left, right = pair()
-    fd = selector.register(left, EVENT_READ).fd
+    selector.register(left, EVENT_READ)
+    fd = left.getsockopt(zmq.FD)
     left.close()
     right.close()
 

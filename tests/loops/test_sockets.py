@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 import mqbridge
-from mqbridge.loops.sockets import StockView, is_socket, shares_its_edge, view_of
+from mqbridge.loops.sockets import StockView, is_socket, own_error, shares_its_edge, view_of
 
 Scaled = Callable[[float], float]
 
@@ -85,15 +85,23 @@ def test_a_view_sees_room_to_write(sockets: tuple[Any, Any]) -> None:
     view.close()
 
 
-def test_a_stock_views_descriptor_is_the_sockets(library: Any, sockets: tuple[Any, Any]) -> None:
-    """Ours is another one for each view."""
+def test_p14_each_view_has_a_descriptor_of_its_own(library: Any, sockets: tuple[Any, Any]) -> None:
     _, pull = sockets
     one, other = view_of(pull), view_of(pull)
     fd = pull.getsockopt(zmq.FD)
-    assert len({one.fileno(), other.fileno(), fd}) == (1 if library is zmq else 3)
+    assert len({one.fileno(), other.fileno(), fd}) == 3
+    one.close()
     one.close()
     other.close()
     os.fstat(fd)
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, zmq.ETERM, errno.ENOTSOCK])
+def test_errors_are_of_the_sockets_own_library(library: Any, sockets: tuple[Any, Any], number: int) -> None:
+    classes = {errno.EAGAIN: library.Again, zmq.ETERM: library.ContextTerminated}
+    error = own_error(sockets[0], number, "text")
+    assert type(error) is classes.get(number, library.ZMQError)
+    assert error.errno == number
 
 
 def test_events_of_a_closed_socket_raise(library: Any, sockets: tuple[Any, Any]) -> None:

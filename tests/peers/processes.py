@@ -144,6 +144,33 @@ def keyboard_interrupt_arrives() -> None:
             one.close()
 
 
+def a_handler_that_raises_leaves_no_waiter() -> None:
+    """P37: whatever moment of a poll a handler's exception comes at, the sockets can be closed after it."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_: Any) -> None:
+        raise Stop
+
+    signal.signal(signal.SIGALRM, stop)
+    context = mqbridge.Context()
+    pull = context.socket(mqbridge.PULL)
+    pull.bind(ANYWHERE)
+    poller = mqbridge.Poller()
+    poller.register(pull, mqbridge.POLLIN)
+    for _ in range(1000):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
+            while True:
+                poller.poll(0)
+        except Stop:
+            continue
+    assert pull._driver.waiters == 0
+    pull.close(0)
+    context.term()
+
+
 def handlers_use_the_socket() -> None:
     """A handler that uses the socket it interrupts works, or gets a RuntimeError that says why; nobody hangs."""
     outcomes = {"worked": 0, "refused": 0}
@@ -274,6 +301,7 @@ SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
         sigpipe,
+        a_handler_that_raises_leaves_no_waiter,
         no_descriptors_left,
         signal_runs_during_recv,
         keyboard_interrupt_arrives,

@@ -26,7 +26,7 @@ _loops: dict[int, HubLoop] = {}
 class HubLoop:
     """A hub's event loop, libev's or libuv's."""
 
-    __slots__ = ("loop", "places", "forked", "_hub", "_thread", "_hook", "_due", "__weakref__")
+    __slots__ = ("loop", "places", "forked", "_hub", "_thread", "_hook", "_asked", "_due", "__weakref__")
 
     def __init__(self, hub: Any) -> None:
         # Not the hub itself: what waits in it must not keep it alive (P34).
@@ -38,6 +38,8 @@ class HubLoop:
         #: This is a forked child's copy of a parent's hub.
         self.forked = False
         self._hook: Any = None
+        # On libuv: a look after the callbacks is asked for.
+        self._asked = False
         # While the hook looks: turns that are asked for and taken at once.
         self._due: list[Callable[[], None]] | None = None
 
@@ -126,14 +128,17 @@ class HubLoop:
             self.loop.run_callback_threadsafe(_nothing)
 
     def _before_callbacks(self) -> None:
-        if self._shared():
+        if not self._asked and self._shared():
+            self._asked = True
             self.loop.run_callback(self._after_callbacks)
 
     def _after_callbacks(self) -> None:
-        if self.loop._callbacks:
-            self.loop.run_callback(self._after_callbacks)
-        else:
+        self._asked = False
+        if not self.loop._callbacks:
             self._before_sleep()
+        # Who runs before the loop sleeps may move an edge once more.
+        if self.loop._callbacks:
+            self._before_callbacks()
 
     def _before_sleep(self) -> None:
         due = self._due = []

@@ -324,10 +324,12 @@ def test_p20_who_waits_behind_others_times_out_too(pair: Make, zmq_like: ModuleT
 
 
 def test_p21_flooders_let_a_timer_fire(pair: Make) -> None:
-    """Two greenlets receive what is always there; between two looks of the timer only so much is handled."""
+    """Two greenlets receive what is always there; a timer fires long before they have it all."""
+    flooded = [pair("PUSH", "PULL", sndhwm=0, rcvhwm=0) for _ in range(2)]
+    for push, _ in flooded:
+        for _ in range(30_000):
+            push.send(b"x")
     handled = 0
-    worst = 0
-    fires = 0
 
     def flood(socket: Any) -> None:
         nonlocal handled
@@ -335,29 +337,14 @@ def test_p21_flooders_let_a_timer_fire(pair: Make) -> None:
             socket.recv()
             handled += 1
 
-    flooded = [pair("PUSH", "PULL", sndhwm=0, rcvhwm=0) for _ in range(2)]
-    for push, _ in flooded:
-        for _ in range(30_000):
-            push.send(b"x")
-    turns = 0
-
-    def count() -> None:
-        nonlocal turns, worst, handled
-        turns += 1
-        worst = max(worst, handled)
-        handled = 0
-
-    check = gevent.get_hub().loop.check(ref=False)
-    check.start(count)
     greenlets = [gevent.spawn(flood, pull) for _, pull in flooded]
-    while fires < 10:
+    between = []
+    for _ in range(3):
+        handled = 0
         gevent.sleep(0.001)
-        fires += 1
-    check.stop()
-    check.close()
+        between.append(handled)
     gevent.killall(greenlets)
-    # gevent runs callbacks for as long as its switch interval, 5 ms, before it looks at timers.
-    assert turns >= 10 and worst < 30_000
+    assert max(between) < 30_000
 
 
 def test_p21_a_receiver_yields_after_its_budget(pair: Make) -> None:
@@ -394,8 +381,8 @@ def test_p22_idle_sockets_make_no_wakeups(pair: Make, scaled: Scaled) -> None:
     check.stop()
     check.close()
     gevent.killall(greenlets)
-    # The timer's own, and one for good measure: libuv's timers may be a little early.
-    assert turns[0] <= 3
+    # The timer's own, and one for good measure; on libuv gevent looks for signals every 0.3 s.
+    assert turns[0] <= (10 if "libuv" in type(gevent.get_hub().loop).__module__ else 3)
 
 
 # ---- close and term

@@ -1,0 +1,132 @@
+"""What is trio's own; what all loops have in common is in test_awaitable.py."""
+
+from __future__ import annotations
+
+import runpy
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+import zmq
+
+import mqbridge
+from mqbridge.loops.trio import Context
+
+pytestmark = pytest.mark.timeout(60)
+serving = runpy.run_path(str(Path(__file__).with_name("serving.py")))
+
+
+@pytest.fixture(params=[mqbridge, zmq], ids=["mqbridge", "pyzmq"])
+def context(request: pytest.FixtureRequest, no_descriptor_leak: None) -> Iterator[Any]:
+    """The adapter's context, for sockets of either library."""
+    made = Context(0) if request.param is mqbridge else Context(zmq.Context())
+    yield made
+    made.destroy(0)
+
+
+class Turns(trio.abc.Instrument):
+    """Counts how often trio looks for events."""
+
+    count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+def test_each_operation_is_a_checkpoint(context: Any) -> None:
+    async def main() -> None:
+        with context.socket(zmq.PAIR) as left, context.socket(zmq.PAIR) as right:
+            left.bind("inproc://checkpoints")
+            right.connect("inproc://checkpoints")
+            with trio.testing.assert_checkpoints():
+                await left.send(b"1")
+            for operation in (right.recv, right.poll):
+                with trio.testing.assert_checkpoints():
+                    await operation(timeout=1000)
+                await left.send_multipart([b"1"])
+            with trio.testing.assert_checkpoints():
+                await left.send_many([])
+            with trio.testing.assert_checkpoints(), pytest.raises((mqbridge.Again, zmq.Again)):
+                while True:
+                    await right.recv(zmq.DONTWAIT)
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await left.send(b"never")
+            assert scope.cancelled_caught and not await right.poll(0)
+
+    trio.run(main)
+
+
+def test_p16_between_parts_nobody_runs_but_a_cancel_arrives(context: Any) -> None:
+    async def main() -> None:
+        with context.socket(zmq.PAIR) as left, context.socket(zmq.PAIR) as right:
+            left.bind("inproc://parts")
+            right.connect("inproc://parts")
+            others = []
+
+            async def other() -> None:
+                others.append(1)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(other)
+                await left.send(b"1", zmq.SNDMORE)
+                assert not others
+                with trio.testing.assert_checkpoints():
+                    await left.send(b"2")
+                assert await right.recv() == b"1"
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await right.recv()
+            assert scope.cancelled_caught
+            assert await right.recv() == b"2"
+
+    trio.run(main)
+
+
+def test_p10_p22_an_idle_run_sleeps(context: Any, scaled: Any) -> None:
+    turns = Turns()
+
+    async def main() -> None:
+        with context.socket(zmq.PUSH) as left, context.socket(zmq.PULL) as right:
+            left.bind("tcp://127.0.0.1:*")
+            right.connect(left.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
+            await left.send(b"1")
+            assert await right.recv() == b"1"
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(right.recv)
+                await trio.sleep(0.2)
+                before = turns.count
+                await trio.sleep(scaled(2))
+                assert turns.count - before <= 5
+                nursery.cancel_scope.cancel()
+
+    trio.run(main, instruments=[turns])
+
+
+def test_closing_tells_who_waits_for_the_descriptor(context: Any) -> None:
+    async def main() -> None:
+        pull = context.socket(zmq.PULL)
+        fd = pull.socket.getsockopt(zmq.FD)
+
+        async def wait() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                while True:
+                    await trio.lowlevel.wait_readable(fd)
+                    pull.socket.getsockopt(zmq.EVENTS)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            pull.close()
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_example_serves_stock_clients(number: int) -> None:
+    with serving["running"]("loop_trio.py") as process:
+        serving["check_server"](process, number)
