@@ -2,112 +2,29 @@
 
     python examples/server.py
 
-One selector waits for everything. What is registered carries its handler as the key's data, so the whole loop is
-"wait, then call". A handler does a bounded amount of work and returns: what is left over is reported again at once,
-after everybody else had a turn. Nothing ever blocks except the wait itself.
+What it does with a request, an event or a line is in service.py; here is the loop. One selector waits for everything.
+What is registered carries its handler as the key's data, so the whole loop is "wait, then call". A handler does a
+bounded amount of work and returns: what is left over is reported again at once, after everybody else had a turn.
+Nothing ever blocks except the wait itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import socket
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
+from typing import Any
+
+from service import BATCH, CHUNK, Service
 
 import mqbridge
 from mqbridge.loops.selectors import Selector
 
-BATCH = 100  # messages, or connections, that one handler takes before the others have their turn
-CHUNK = 65536  # bytes read from a TCP connection at once
-LONGEST_LINE = 65536  # bytes; who sends a longer line is disconnected
 UNREAD_ANSWERS = 262144  # bytes; who leaves more answers unread is not listened to until it has read them
 MOST_CLIENTS = 500  # TCP connections at a time, below the usual limit of descriptors; further ones wait in the kernel
 LINGER = 500  # milliseconds that answers may still take to leave when the server ends
-
-
-def answer(request: bytes) -> bytes:
-    """The service that this server offers; put your own here."""
-    return request.upper()
-
-
-@dataclass
-class Sender:
-    """What has come from one sender, which numbers its events 0, 1, 2, ..."""
-
-    received: int = 0
-    lost: int = 0
-    misplaced: int = 0
-    seconds: float = 0.0  # from the first event to the latest
-
-    def __post_init__(self) -> None:
-        self.expected = 0
-        self.begun = time.monotonic()
-
-    def count(self, number: int) -> None:
-        self.seconds = time.monotonic() - self.begun
-        self.received += 1
-        if number < self.expected:
-            self.misplaced += 1  # it came twice, or was overtaken by a later one
-        else:
-            self.lost += number - self.expected
-            self.expected = number + 1
-
-
-class Answers:
-    """A REP socket: a reply for each request. The request STATS is answered with the server's counts, as JSON."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.answered = 0
-        self.socket = server.context.socket(mqbridge.REP)
-        self.socket.bind("tcp://127.0.0.1:*")
-        self.endpoint: str = self.socket.LAST_ENDPOINT.decode()
-        server.selector.register(self.socket, EVENT_READ, self.ready)
-
-    def ready(self, events: int) -> None:
-        # A REP socket receives and sends in turn, and its sending never waits: an answer to a peer that has gone is
-        # dropped. So it is watched for reading only.
-        for _ in range(BATCH):
-            try:
-                parts = self.socket.recv_multipart(mqbridge.DONTWAIT)
-            except mqbridge.Again:
-                return
-            if parts == [b"STATS"]:
-                self.socket.send(json.dumps(self.server.statistics()).encode(), mqbridge.DONTWAIT)
-            else:
-                self.socket.send_multipart([answer(part) for part in parts], mqbridge.DONTWAIT)
-                self.answered += 1
-
-
-class Events:
-    """A PULL socket: collects numbered events, messages of two or more parts: sender, number, and what it likes."""
-
-    def __init__(self, server: Server) -> None:
-        self.senders: dict[str, Sender] = {}
-        self.malformed = 0
-        self.socket = server.context.socket(mqbridge.PULL)
-        self.socket.bind("tcp://127.0.0.1:*")
-        self.endpoint: str = self.socket.LAST_ENDPOINT.decode()
-        server.selector.register(self.socket, EVENT_READ, self.ready)
-
-    def ready(self, events: int) -> None:
-        for _ in range(BATCH):
-            try:
-                parts = self.socket.recv_multipart(mqbridge.DONTWAIT)
-            except mqbridge.Again:
-                return
-            try:
-                name, number = parts[0].decode(), int(parts[1])
-            except (IndexError, ValueError):
-                self.malformed += 1  # peers may send anything
-                continue
-            sender = self.senders.get(name)
-            if sender is None:
-                sender = self.senders[name] = Sender()
-            sender.count(number)
 
 
 class Listener:
@@ -116,8 +33,6 @@ class Listener:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.clients: set[LineClient] = set()
-        self.accepted = 0
-        self.answered = 0
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.socket.setblocking(False)
         self.endpoint = "{}:{}".format(*self.socket.getsockname())
@@ -135,7 +50,6 @@ class Listener:
                 connection, _ = self.socket.accept()
             except (BlockingIOError, ConnectionError):
                 return  # nobody waits any more, or who waited has gone
-            self.accepted += 1
             self.clients.add(LineClient(self, connection))
 
     def left(self, client: LineClient) -> None:
@@ -159,9 +73,8 @@ class LineClient:
         self.socket = connection
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.partial = b""  # the beginning of a line that has not ended yet
+        self.conversation = listener.server.service.conversation()
         self.unsent = bytearray()
-        self.finished = False  # it will send no more
         self.watched = EVENT_READ
         self.selector.register(connection, EVENT_READ, self.ready)
 
@@ -175,7 +88,7 @@ class LineClient:
         except OSError:
             self.close()  # it has vanished
             return
-        if self.finished and not self.unsent:
+        if self.conversation.ended and not self.unsent:
             self.close()
         else:
             self.watch()
@@ -186,11 +99,7 @@ class LineClient:
             chunk = self.socket.recv(CHUNK)
         except BlockingIOError:
             return
-        *lines, self.partial = (self.partial + chunk).split(b"\n")
-        for line in lines:
-            self.unsent += answer(line.removesuffix(b"\r")) + b"\n"
-        self.listener.answered += len(lines)
-        self.finished = not chunk or len(self.partial) > LONGEST_LINE
+        self.unsent += self.conversation.feed(chunk)
 
     def write(self) -> None:
         """Write as much as the connection takes now."""
@@ -198,8 +107,8 @@ class LineClient:
             del self.unsent[: self.socket.send(self.unsent)]
 
     def watch(self) -> None:
-        """Wait for what can happen next: always one of the two, since who has finished is closed once all is sent."""
-        reads = not self.finished and len(self.unsent) <= UNREAD_ANSWERS
+        """Wait for what can happen next: always one of the two, since who has ended is closed once all is sent."""
+        reads = not self.conversation.ended and len(self.unsent) <= UNREAD_ANSWERS
         wanted = (EVENT_READ if reads else 0) | (EVENT_WRITE if self.unsent else 0)
         if wanted != self.watched:
             self.selector.modify(self.socket, wanted, self.ready)
@@ -208,6 +117,7 @@ class LineClient:
     def close(self) -> None:
         self.selector.unregister(self.socket)
         self.socket.close()
+        self.conversation.close()
         self.listener.left(self)
 
 
@@ -244,33 +154,37 @@ class Signals:
 class Server:
     """All of the above in one loop. To serve inside a program of yours, call `turn` in its loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: Service) -> None:
+        self.service = service
         self.stopping = False
         self.context = mqbridge.Context()
         self.selector = Selector()
-        self.answers = Answers(self)
-        self.events = Events(self)
+        self.requests = self.serve(mqbridge.REP, service.answer_requests)
+        self.events = self.serve(mqbridge.PULL, service.collect_events)
         self.lines = Listener(self)
         self.signals = Signals(self)
+
+    def serve(self, socket_type: int, take: Callable[[Any], None]) -> str:
+        """Let `take` have what comes to a ZeroMQ socket; return the endpoint."""
+        socket = self.context.socket(socket_type)
+        socket.bind("tcp://127.0.0.1:*")
+        self.selector.register(socket, EVENT_READ, lambda events: take(socket))
+        return str(socket.last_endpoint.decode())
 
     def turn(self, timeout: float | None = None) -> None:
         """Wait up to `timeout` seconds (None: for ever) for whatever comes first, and handle all that is ready."""
         for key, events in self.selector.select(timeout):
             key.data(events)
 
+    def announce(self) -> None:
+        print(f"REP   {self.requests}")
+        print(f"PULL  {self.events}")
+        print(f"lines {self.lines.endpoint}", flush=True)
+
     def run(self) -> None:
         """Serve until a signal ends it."""
         while not self.stopping:
             self.turn()
-
-    def statistics(self) -> dict[str, object]:
-        return {
-            "answers": self.answers.answered,
-            "lines": self.lines.answered,
-            "clients": len(self.lines.clients),
-            "senders": {name: asdict(sender) for name, sender in self.events.senders.items()},
-            "malformed": self.events.malformed,
-        }
 
     def close(self) -> None:
         self.signals.close()
@@ -287,10 +201,8 @@ class Server:
 
 
 def main() -> None:
-    with Server() as server:
-        print(f"REP   {server.answers.endpoint}")
-        print(f"PULL  {server.events.endpoint}")
-        print(f"lines {server.lines.endpoint}", flush=True)
+    with Server(Service()) as server:
+        server.announce()
         server.run()
 
 

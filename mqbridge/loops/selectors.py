@@ -68,7 +68,6 @@ class Selector(selectors.BaseSelector):
             The socket is closed (ENOTSOCK) or its context terminated (ETERM).
         """
         if not is_socket(fileobj):
-            self._free_number(fileobj)
             return self._inner.register(fileobj, events, data)
         _check(events)
         if fileobj in self._sockets:
@@ -211,14 +210,6 @@ class Selector(selectors.BaseSelector):
         self._shared.discard(entry)
         self._inner.unregister(entry.key.fd)
         entry.view.close()
-
-    def _free_number(self, fileobj: Any) -> None:
-        """Let go of a stock socket that was closed while registered, if this file has got its descriptor's number."""
-        number = fileobj if isinstance(fileobj, int) else getattr(fileobj, "fileno", int)()
-        for entry in list(self._shared):
-            socket: Any = entry.key.fileobj
-            if entry.key.fd == number and socket.closed and entry.watch is not None:
-                self.fail(entry.watch, entry.key.events, ValueError("closed while registered"))
 
 
 def _check(events: int) -> None:

@@ -16,7 +16,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from mqbridge.loops.readiness import Watch
-from mqbridge.loops.sockets import SocketView, StockView, shares_its_edge, view_of
+from mqbridge.loops.sockets import shares_its_edge, view_of
 from mqbridge.loops.uv_backends import Backend, backend_for
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Started:
     def __init__(self, poll: Poll, hooks: Hooks) -> None:
         self.poll = poll
         self.hooks = hooks
-        self.view = _own_view(poll.socket)
+        self.view = view_of(poll.socket)
         self.watch = Watch(hooks, self.view.events)
         self.token: Any = None
         self.ready = 0
@@ -180,31 +180,3 @@ def hooks_of(loop: Any) -> Hooks:
     if hooks is None or hooks.gone:
         hooks = _hooks[id(loop)] = Hooks(loop)
     return hooks
-
-
-class StockCopy(StockView):
-    """A stock socket's descriptor under a number that nobody else has.
-
-    libuv takes one handle for each number (P25), and libzmq closes its own whenever it likes, so that the number may be
-    another file's while the loop still has it (P24, P27).
-    """
-
-    __slots__ = ()
-
-    def __init__(self, socket: Any) -> None:
-        self._fd = -1
-        self._fd = os.dup(StockView(socket).fileno())
-        self._socket = socket
-
-    def close(self) -> None:
-        """Close the copy."""
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
-
-    # For a program that closes all of `loop.handles`, and forgets its Polls.
-    __del__ = close
-
-
-def _own_view(socket: Any) -> SocketView:
-    return StockCopy(socket) if shares_its_edge(socket) else view_of(socket)

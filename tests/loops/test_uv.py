@@ -26,7 +26,8 @@ import pytest
 import zmq
 
 import mqbridge
-from mqbridge.loops import readiness, uv, uv_hooks
+from mqbridge.loops import readiness, uv
+from mqbridge.loops.sockets import StockView
 from mqbridge.loops.uv import UV_READABLE, UV_WRITABLE, HandleClosedError, Poll
 
 Make = Callable[..., Any]
@@ -151,7 +152,7 @@ class Loop:
             self.turn()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def prepared() -> None:
     """What a libuv opens once for the process is not a leak."""
     for flavour in FLAVOURS.values():
@@ -159,6 +160,7 @@ def prepared() -> None:
             flavour(1).end()
         except pytest.skip.Exception:
             continue
+    gc.collect()
 
 
 @pytest.fixture(params=FLAVOURS)
@@ -175,6 +177,7 @@ def uvloop(request: pytest.FixtureRequest, prepared: None, no_descriptor_leak: N
     # pytest still has the fixture; pyuv's loops are closed by the collector.
     vars(made.flavour).clear()
     vars(made).clear()
+    gc.collect()
 
 
 @pytest.fixture
@@ -672,7 +675,7 @@ def test_p12_an_error_of_events_is_reported(
     monkeypatch.setattr("mqbridge.engine.views.View.events" if library is mqbridge else "zmq.Socket.getsockopt", broken)
     if library is zmq:
         monkeypatch.undo()
-        monkeypatch.setattr(uv_hooks.StockCopy, "events", broken)
+        monkeypatch.setattr(StockView, "events", broken)
     poll.start(UV_READABLE, taker)
     uvloop.until(lambda: taker.calls)
     assert taker.calls == [(None, UV_ECANCELED)]

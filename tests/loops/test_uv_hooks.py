@@ -12,7 +12,7 @@ import zmq
 import mqbridge
 from mqbridge.loops import uv_hooks
 from mqbridge.loops.uv import UV_READABLE, UV_WRITABLE, Poll
-from mqbridge.loops.uv_hooks import StockCopy, hooks_of
+from mqbridge.loops.uv_hooks import hooks_of
 
 
 class ToyLoop:
@@ -143,17 +143,3 @@ def test_libuv_gives_an_error(loop: ToyLoop, sockets: tuple[Any, Any]) -> None:
     assert calls == [(poll, None, -9)]
     assert not poll.active
     assert loop.closed == 1
-
-
-def test_p24_p25_a_stock_sockets_descriptor_is_copied(sockets: tuple[Any, Any]) -> None:
-    fd = sockets[0].getsockopt(zmq.FD)
-    copy = StockCopy(sockets[0])
-    number = copy.fileno()
-    assert number != fd
-    assert os.fstat(number).st_ino == os.fstat(fd).st_ino
-    assert copy.events() == zmq.POLLOUT
-    copy.close()
-    copy.close()
-    with pytest.raises(OSError):
-        os.fstat(number)
-    os.fstat(fd)

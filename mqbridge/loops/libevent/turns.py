@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from mqbridge.constants import SocketOption
 from mqbridge.loops.libevent.library import (
     COUNT_ADDED,
     COUNT_VIRTUAL,
@@ -19,7 +20,7 @@ from mqbridge.loops.libevent.library import (
 from mqbridge.loops.libevent.raw import RawBase
 from mqbridge.loops.libevent.sockets import Watched, close_orphans
 from mqbridge.loops.libevent.wakeup import Wakeup
-from mqbridge.loops.sockets import SocketView, shares_its_edge, view_of
+from mqbridge.loops.sockets import SocketView, shares_its_edge
 
 if TYPE_CHECKING:
     from mqbridge.loops.libevent.event import Event
@@ -116,7 +117,8 @@ class Base(RawBase):
         socket = event.source
         key: Any = event if event.what & EV_ET else socket
         if shares_its_edge(socket):
-            key = view_of(socket).fileno()
+            # Other objects for the same socket share its watch.
+            key = socket.getsockopt(SocketOption.FD)
             self.free_number(key)
         watched = self.watched.get(key)
         if watched is None:
