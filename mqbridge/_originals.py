@@ -30,3 +30,5 @@ poll_object: Any = _original("select", "poll")
 # The C type and function under `socket.socket` and `socket.getaddrinfo`; gevent leaves these alone.
 socket = _socket.socket
 getaddrinfo = _socket.getaddrinfo
+# Closes any descriptor. `os.close`, once patched, lets other greenlets run, and closes later.
+close: Callable[[int], None] = _socket.close

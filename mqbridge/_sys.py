@@ -333,13 +333,13 @@ class EventFd:
         """Close it."""
         with self._lock:
             if self.fd >= 0:
-                os.close(self.fd)
+                close(self.fd)
                 self.fd = -1
 
     def abandon(self) -> None:
         """Close this process's copy, for a forked child: who held the lock is not here (P35)."""
         if self.fd >= 0:
-            os.close(self.fd)
+            close(self.fd)
             self.fd = -1
 
     def __del__(self) -> None:
@@ -350,7 +350,7 @@ class EventFd:
 
 
 # Still there when the interpreter takes its modules to pieces.
-_close = os.close
+_close = _originals.close
 
 
 def _find_timerfd() -> Any:
@@ -408,4 +408,4 @@ else:
 
 def close(fd: int) -> None:
     """Close a descriptor."""
-    os.close(fd)
+    _close(fd)

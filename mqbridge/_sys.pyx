@@ -20,6 +20,7 @@ from libc.string cimport memcpy, memmove, memset
 import os as _os
 
 from mqbridge._originals import allocate_lock, getaddrinfo, get_ident, socket, start_thread
+from mqbridge._originals import close as _original_close
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **obj, Py_ssize_t size) except -1
@@ -758,7 +759,7 @@ cdef class Stream:
             self._out.fd = -1
             self._out.start = self._out.end = self._out.held_size = 0
             self._held = None
-            _os.close(fd)
+            _original_close(fd)
 
     def shutdown_write(self) -> None:
         """Tell the peer that nothing more comes."""
@@ -879,7 +880,7 @@ cdef class Pollset:
         if self.fd >= 0:
             fd = self.fd
             self.fd = -1
-            _os.close(fd)
+            _original_close(fd)
 
 
 def poll(list items, int64_t timeout) -> list:
@@ -951,7 +952,7 @@ cdef class EventFd:
         cdef int fd = self.fd
         if fd >= 0:
             self.fd = -1
-            _os.close(fd)
+            _original_close(fd)
 
     cpdef abandon(self):
         """Close this process's copy, for a forked child: who held the lock is not here (P35)."""
@@ -977,4 +978,4 @@ def timerfd_arm(int fd, int64_t after) -> None:
 
 def close(int fd) -> None:
     """Close a descriptor."""
-    _os.close(fd)
+    _original_close(fd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from _socket import close as _close
 from typing import Any, Protocol
 
 from mqbridge.constants import SocketOption
@@ -51,7 +52,8 @@ class StockView:
         """Close the duplicate, which the loop has let go of before (P28); the socket stays as it is."""
         if self._open:
             self._open = False
-            os.close(self._fd)
+            # Not os.close: where gevent has patched that, it lets other greenlets run.
+            _close(self._fd)
 
     def __del__(self) -> None:
         # A loop that still watches the descriptor refers to this; so that loop is gone.

@@ -34,7 +34,7 @@ if sys.argv[3] == "after":
 
     monkey.patch_all()
 
-LIMIT = 30
+LIMIT = float(os.environ.get("LIMIT", 30))
 
 
 @contextmanager

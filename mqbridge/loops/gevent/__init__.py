@@ -7,8 +7,13 @@ is used as `import zmq.green as zmq` is: here are mqbridge's public names, with 
 docs/gevent.md.
 """
 
+from mqbridge import errors as error  # noqa: F401  (pyzmq's name for that module)
 from mqbridge.constants import *
 from mqbridge.errors import *
+from mqbridge.frame import COPY_THRESHOLD as COPY_THRESHOLD
+from mqbridge.frame import Frame as Frame
+from mqbridge.frame import Message as Message
+from mqbridge.frame import MessageTracker as MessageTracker
 from mqbridge.loops.gevent.context import Context as Context
 from mqbridge.loops.gevent.poller import Poller as Poller
 from mqbridge.loops.gevent.poller import select as select

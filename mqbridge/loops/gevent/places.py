@@ -13,6 +13,7 @@ from mqbridge.loops.gevent.hub import HubLoop, this_hub
 from mqbridge.loops.readiness import POLLIN, POLLOUT, Watch
 from mqbridge.loops.sockets import shares_its_edge
 from mqbridge.loops.waiters import BUDGET, Waiters
+from mqbridge.socket import Socket
 
 
 class Sleeper:
@@ -64,9 +65,12 @@ class Sleeper:
 class Common:
     """What all objects and threads that use one socket share."""
 
-    __slots__ = ("places", "reads", "writes", "yielding", "rests", "begun", "_granted", "_spent", "__weakref__")
+    __slots__ = ("calls", "places", "reads", "writes", "yielding", "rests", "begun", "_granted", "_spent", "__weakref__")
 
-    def __init__(self) -> None:
+    def __init__(self, socket: Any) -> None:
+        #: What operations are made on: with mqbridge an object whose FD nobody watches, so that none of them takes an
+        #: edge from a user who watches the ordinary socket's.
+        self.calls: Any = Socket.shadow(socket) if isinstance(socket, Socket) else None
         self.places: dict[HubLoop, Place] = {}
         #: So many operations may still be made at once, with no question asked; 0 while there is any question.
         self.reads = 0
@@ -124,13 +128,11 @@ class Common:
         self._granted = 0
 
 
-# By ordinary socket.
-_common: weakref.WeakKeyDictionary[Any, Common] = weakref.WeakKeyDictionary()
-
-
 def common_of(socket: Any) -> Common:
     """Return what all who use this ordinary socket share."""
-    return _common.get(socket) or _common.setdefault(socket, Common())
+    kept = vars(socket)
+    common: Common = kept.get("_mqbridge_gevent") or kept.setdefault("_mqbridge_gevent", Common(socket))
+    return common
 
 
 def place_in_this_hub(socket: Any) -> Place:

@@ -102,7 +102,7 @@ def _ready(items: Items) -> Items:
     for item, flags in items:
         if is_socket(item):
             common = common_of(_plain(item))
-            ready = _plain(item).getsockopt(SocketOption.EVENTS) & flags
+            ready = (common.calls or _plain(item)).getsockopt(SocketOption.EVENTS) & flags
             common.touched()
             if flags & POLLIN and common.rests.get(getcurrent()):
                 ready |= POLLIN

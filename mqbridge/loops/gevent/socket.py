@@ -11,14 +11,13 @@ import gevent
 from gevent import getcurrent
 from gevent.exceptions import BlockingSwitchOutError
 
-from mqbridge.constants import Flag, PollEvent, SocketOption, SocketType
-from mqbridge.errors import Again, ZMQError, error_for
+from mqbridge.constants import Flag, PollEvent, SocketOption
+from mqbridge.errors import Again
 from mqbridge.loops.gevent.places import Common, Sleeper, common_of, place_in_this_hub
 from mqbridge.loops.gevent.poller import wait_for
-from mqbridge.loops.sockets import is_socket
+from mqbridge.loops.sockets import is_socket, own_error
 from mqbridge.loops.wrapped import WrappedSocket
 from mqbridge.socket import Bound
-from mqbridge.socket import Socket as PlainSocket
 from mqbridge.socket_codecs import SocketCodecs
 
 POLLIN = int(PollEvent.POLLIN)
@@ -56,12 +55,15 @@ class Socket(SocketCodecs, WrappedSocket):
         if is_socket(context):
             super().__init__(context)
         else:
-            super().__init__(PlainSocket(context, socket_type), context)
+            # An adapter's context stands in front of an ordinary one.
+            super().__init__(getattr(context, "context", context).socket(socket_type), context)
         own = object.__setattr__
-        own(self, "_common", common_of(self.socket))
-        own(self, "_take", self.socket.recv_multipart)
-        own(self, "_give", self.socket.send)
-        own(self, "_give_parts", self.socket.send_multipart)
+        common = common_of(self.socket)
+        calls = common.calls or self.socket
+        own(self, "_common", common)
+        own(self, "_take", calls.recv_multipart)
+        own(self, "_give", calls.send)
+        own(self, "_give_parts", calls.send_multipart)
 
     _common: Common
     _take: Callable[..., list[Any]]
@@ -73,12 +75,6 @@ class Socket(SocketCodecs, WrappedSocket):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
-
-    def __enter__(self) -> Socket:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     # ---- receiving
 
@@ -150,14 +146,27 @@ class Socket(SocketCodecs, WrappedSocket):
         nbytes
             The most bytes to write, 0 for all that fit.
         flags, timeout
-            And the errors: as for `recv`. ValueError: `nbytes` is negative, or more than the buffer has.
+            As for `recv`.
+
+        Raises
+        ------
+        BufferError
+            The buffer is read-only, or has gaps.
+        ValueError
+            `nbytes` is negative, or larger than the buffer.
+        ZMQError
+            As `recv`.
         """
-        view = memoryview(buffer).cast("B")
-        if not 0 <= nbytes <= len(view):
-            raise ValueError(f"recv_into(nbytes={nbytes}): the buffer has {len(view)} bytes")
-        part = self.recv(flags, timeout=timeout)
-        most = min(len(part), nbytes or len(view))
-        view[:most] = part[:most]
+        with memoryview(buffer) as view:
+            if view.readonly or not view.c_contiguous:
+                raise BufferError(f"recv_into({type(buffer).__name__}): the buffer must be writable and without gaps")
+            if not 0 <= nbytes <= view.nbytes:
+                raise ValueError(f"recv_into(nbytes={nbytes}): give 0 to {view.nbytes}, the buffer's size in bytes")
+            part = self.recv(flags, timeout=timeout)
+            count = min(nbytes or view.nbytes, len(part))
+            if count:
+                with view.cast("B") as target:
+                    target[:count] = part[:count]
         return len(part)
 
     # ---- sending
@@ -242,7 +251,7 @@ class Socket(SocketCodecs, WrappedSocket):
         """Return an option's value. RCVMORE, and POLLIN in EVENTS, are this greenlet's own."""
         if option == RCVMORE:
             return int(bool(self._common.rests.get(getcurrent())) or self.socket.getsockopt(RCVMORE))
-        value = self.socket.getsockopt(option)
+        value = (self._common.calls or self.socket).getsockopt(option)
         if option == EVENTS:
             self.touched()
             if self._common.rests.get(getcurrent()):
@@ -308,6 +317,12 @@ class Socket(SocketCodecs, WrappedSocket):
         else:
             # The other hubs hear of it by their views.
             self.socket.close(linger)
+
+    def release(self) -> None:
+        """Let this thread's hub let go of the socket; who waits gets ZMQError ENOTSOCK. The socket stays open."""
+        for place in list(self._common.places.values()):
+            if place.hub.mine() and not place.hub.gone():
+                place.close(self._error(errno.ENOTSOCK, "the socket was closed while this waited"))
 
     def get_monitor_socket(self, *arguments: Any, **options: Any) -> Any:
         """Return a socket that reports what happens to connections, as the ordinary one's, for greenlets."""
@@ -434,12 +449,7 @@ class Socket(SocketCodecs, WrappedSocket):
             self.touched()
 
     def _error(self, number: int, text: str) -> Exception:
-        """Return an error of the library whose socket this is."""
-        if not self._shared:
-            return error_for(number, text)
-        import zmq
-
-        return zmq.Again() if number == errno.EAGAIN else zmq.ZMQError(number, text)
+        return own_error(self.socket, number, text)
 
     def _fail(self, error: Exception) -> NoReturn:
         # Each greenlet raises its own, with its own traceback.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gevent
 import pytest
+import zmq
 from gevent.exceptions import BlockingSwitchOutError
 
 import mqbridge
+import mqbridge.loops.gevent
 from mqbridge.loops.gevent import Context, Socket
 
 
@@ -21,6 +23,21 @@ def test_socket_class() -> None:
             assert type(ordinary) is mqbridge.Socket
         with pytest.raises(mqbridge.ZMQError):
             context.socket(99)
+
+
+def test_a_stock_context_can_be_wrapped() -> None:
+    with Context(zmq.Context()) as context, context.socket(zmq.PULL) as pull:
+        assert type(pull) is Socket and isinstance(pull.socket, zmq.Socket)
+        assert type(pull.context) is Context
+
+
+def test_the_names_are_pyzmqs() -> None:
+    """As with `import zmq.green as zmq`; what mqbridge does not have is not here either."""
+    names = {name for name in mqbridge.__all__ if not name.startswith("_")}
+    missing = {name for name in names if not hasattr(mqbridge.loops.gevent, name)}
+    assert missing == {"COMPILED", "SyncContext", "SyncSocket"}
+    for name in ("Context", "Poller", "Socket", "device", "proxy", "select"):
+        assert getattr(mqbridge.loops.gevent, name) is not getattr(mqbridge, name)
 
 
 def test_destroy_closes_all() -> None:

@@ -8,7 +8,7 @@ from mqbridge.loops.waiters import BUDGET
 
 
 def test_p21_operations_made_at_once_are_counted() -> None:
-    common = Common()
+    common = Common(None)
     assert not common.exhausted()
     common.grant(POLLIN)
     common.reads -= BUDGET
@@ -17,7 +17,7 @@ def test_p21_operations_made_at_once_are_counted() -> None:
 
 
 def test_p21_operations_not_made_are_not_counted() -> None:
-    common = Common()
+    common = Common(None)
     common.grant(POLLOUT)
     common.writes -= 10
     assert not common.exhausted()
@@ -26,7 +26,7 @@ def test_p21_operations_not_made_are_not_counted() -> None:
 
 
 def test_nothing_is_granted_while_there_is_a_question() -> None:
-    common = Common()
+    common = Common(None)
     key = type("Greenlet", (), {})()
     common.rests[key] = [b"part"]
     common.grant(POLLIN)
