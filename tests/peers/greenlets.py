@@ -222,9 +222,7 @@ def loop_exit() -> None:
         assert waiting.value == b"x"
 
 
-SCENARIOS = {
-    scenario.__name__: scenario for scenario in (talk, fork, raw_fork, pool_thread, destroyed_hub, loop_exit)
-}
+SCENARIOS = {scenario.__name__: scenario for scenario in (talk, fork, raw_fork, pool_thread, destroyed_hub, loop_exit)}
 
 if __name__ == "__main__":
     SCENARIOS[sys.argv[1]]()

@@ -65,7 +65,18 @@ class Sleeper:
 class Common:
     """What all objects and threads that use one socket share."""
 
-    __slots__ = ("calls", "places", "reads", "writes", "yielding", "rests", "begun", "_granted", "_spent", "__weakref__")
+    __slots__ = (
+        "calls",
+        "places",
+        "reads",
+        "writes",
+        "yielding",
+        "rests",
+        "begun",
+        "_granted",
+        "_spent",
+        "__weakref__",
+    )
 
     def __init__(self, socket: Any) -> None:
         #: What operations are made on: with mqbridge an object whose FD nobody watches, so that none of them takes an

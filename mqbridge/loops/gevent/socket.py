@@ -219,9 +219,7 @@ class Socket(SocketCodecs, WrappedSocket):
             return None
         if common.begun and getcurrent() in common.begun:
             return self._send_last([data], flags, copy, track, timeout, options)
-        return self._perform(
-            POLLOUT, lambda: self._give(data, DONTWAIT, copy, track, **options), flags, timeout
-        )
+        return self._perform(POLLOUT, lambda: self._give(data, DONTWAIT, copy, track, **options), flags, timeout)
 
     def send_multipart(
         self,
@@ -241,9 +239,7 @@ class Socket(SocketCodecs, WrappedSocket):
             return None
         if common.begun and getcurrent() in common.begun:
             return self._send_last(parts, flags, copy, track, timeout, options)
-        return self._perform(
-            POLLOUT, lambda: self._give_parts(parts, DONTWAIT, copy, track, **options), flags, timeout
-        )
+        return self._perform(POLLOUT, lambda: self._give_parts(parts, DONTWAIT, copy, track, **options), flags, timeout)
 
     # ---- options that greenlets see differently
 
@@ -365,9 +361,7 @@ class Socket(SocketCodecs, WrappedSocket):
                 self._common.begun[getcurrent()] = begun
             raise
 
-    def _perform(
-        self, direction: int, attempt: Callable[[], Any], flags: int, timeout: float | None
-    ) -> Any:
+    def _perform(self, direction: int, attempt: Callable[[], Any], flags: int, timeout: float | None) -> Any:
         """Make an operation: at once, if nobody waits already and it can be done, or after a sleep."""
         common = self._common
         if flags & DONTWAIT:

@@ -43,7 +43,9 @@ def test_requests_and_replies_pass_both_ways(make: Make, way: str) -> None:
     for client in clients:
         client.connect("inproc://front")
     worker.connect("inproc://back")
-    running = gevent.spawn(ended, proxy, front, back) if way == "proxy" else gevent.spawn(ended, device, QUEUE, front, back)
+    running = (
+        gevent.spawn(ended, proxy, front, back) if way == "proxy" else gevent.spawn(ended, device, QUEUE, front, back)
+    )
 
     def work() -> None:
         for _ in range(300):
@@ -54,7 +56,9 @@ def test_requests_and_replies_pass_both_ways(make: Make, way: str) -> None:
             client.send_multipart([name, b"%d" % number])
             assert client.recv_multipart() == [name.upper(), b"%d" % number]
 
-    greenlets = [gevent.spawn(work)] + [gevent.spawn(ask, client, b"abc"[i : i + 1]) for i, client in enumerate(clients)]
+    greenlets = [gevent.spawn(work)] + [
+        gevent.spawn(ask, client, b"abc"[i : i + 1]) for i, client in enumerate(clients)
+    ]
     gevent.joinall(greenlets, raise_error=True)
     front.close()
     assert running.get().errno == errno.ENOTSOCK
