@@ -23,6 +23,11 @@ class Declared:
     #: "hook": the loop looks at stock sockets before it waits. "awaits": users have coroutines.
     features: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def adapter(self) -> str:
+        """The last part of the adapter's name, mqbridge.loops.this."""
+        return self.needs[0].rpartition(".")[2]
+
     def missing(self) -> str | None:
         """Return what cannot be imported, None if all is there."""
         for name in self.needs:

@@ -42,6 +42,10 @@ class Rig(abc.ABC):
 
     #: How long a script may take.
     limit = 10.0
+    #: How often the loop wakes by itself in 2 s, whatever is watched.
+    own_wakes = 0
+    #: What part of the million messages it gets by default, for the loop's own speed.
+    share = 1.0
 
     @abc.abstractmethod
     def run(self, script: Script) -> Any:

@@ -34,6 +34,8 @@ class GeventTask(Task):
         self.result: Any = None
         self.error: BaseException | None = Stopped()
         self.greenlet = gevent.spawn(self._run, coroutine)
+        # A greenlet that is killed before it has begun never runs.
+        self.greenlet.link(lambda greenlet: coroutine.close())
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         try:
@@ -80,7 +82,7 @@ class GeventRig(Rig):
             gevent.hub.set_hub(before)
 
     def __init__(self) -> None:
-        self._tasks: list[GeventTask] = []
+        self._tasks: set[GeventTask] = set()
 
     def add(self, socket: Any) -> Any:
         return Socket(socket)
@@ -113,7 +115,8 @@ class GeventRig(Rig):
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> Task:
         task = GeventTask(coroutine)
-        self._tasks.append(task)
+        self._tasks.add(task)
+        task.greenlet.link(lambda greenlet: self._tasks.discard(task))
         return task
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
@@ -124,3 +127,5 @@ class GeventUvRig(GeventRig):
     """A hub of its own on libuv."""
 
     loop_module = "gevent.libuv.loop"
+    # On libuv, gevent looks for signals every 0.3 s.
+    own_wakes = 7

@@ -14,6 +14,8 @@ from .callbacks import CallbackRig
 class LibeventRig(CallbackRig):
     """An EventBase."""
 
+    share = 0.5
+
     def start(self) -> None:
         self.base = EventBase()
 

@@ -47,6 +47,8 @@ class TrioRig(AwaitingRig):
     """trio."""
 
     socket_class = Socket
+    # Each operation is a checkpoint: a turn of the loop.
+    share = 0.1
 
     def run(self, script: Script) -> Any:
         return trio.run(self._main, script)

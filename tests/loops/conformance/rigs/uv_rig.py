@@ -95,6 +95,9 @@ def _reported(fired: Callable[..., None]) -> Callable[[Any, Any, Any], None]:
 class GeventUvRig(CallbackRig):
     """A loop of gevent's on libuv, without a hub."""
 
+    # gevent looks for signals every 0.3 s.
+    own_wakes = 7
+
     def start(self) -> None:
         from gevent.libuv import loop
 
