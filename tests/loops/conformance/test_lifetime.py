@@ -28,6 +28,28 @@ async def idle_share(rig: Rig, seconds: float = 0.05) -> float:
     return (time.thread_time() - before) / (time.monotonic() - began)
 
 
+@pytest.mark.needs("callbacks")
+def test_p23_a_pause_counts_at_once(rig: Any, pair: Pair) -> None:
+    """Who stops in its callback is not called back for what else is there; started again, it is."""
+    push, pull = pair("PUSH", "PULL")
+
+    async def script() -> None:
+        reader = rig.add(pull)
+        for number in range(10):
+            push.send(b"%d" % number)
+        for number in range(10):
+            await rig.ready(reader, READ)
+            assert pull.recv(DONTWAIT) == b"%d" % number
+            rig.touched(reader)
+            await turns(rig, 1)
+            # The callback that this ran in has ended by now, and nobody waits.
+            before = rig.reports
+            await turns(rig, 5)
+            assert rig.reports == before
+
+    rig.run(script)
+
+
 def test_p24_the_number_serves_another_file(rig: Rig, pair: Pair) -> None:
     """A socket is closed while watched; whatever file gets its descriptor's number is watched by itself."""
 

@@ -21,6 +21,7 @@ class Declared:
     needs: tuple[str, ...]
     #: "waits": users write recv() and wait. "callbacks": users are called back when a recv would succeed.
     #: "hook": the loop looks at stock sockets before it waits. "awaits": users have coroutines.
+    #: "interrupts": KeyboardInterrupt comes out of it. gevent on libuv prints one that finds it in a callback from C.
     features: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -48,15 +49,23 @@ def _declared(name: str, module: str, kind: str, needs: str, features: str) -> D
     return Declared(name, module, kind, tuple(needs.split()), frozenset(features.split()))
 
 
+_GEVENT = "mqbridge.loops.gevent"
+
 RIGS = (
-    _declared("selectors", "selectors_rig", "SelectorsRig", "mqbridge.loops.selectors", "callbacks hook"),
-    _declared("asyncio", "asyncio_rig", "AsyncioRig", "mqbridge.loops.asyncio", "waits awaits"),
-    _declared("asyncio-uvloop", "asyncio_rig", "UvloopRig", "mqbridge.loops.asyncio uvloop", "waits awaits"),
-    _declared("asyncio-no-reader", "asyncio_rig", "BlindRig", "mqbridge.loops.asyncio", "waits awaits"),
-    _declared("trio", "trio_rig", "TrioRig", "mqbridge.loops.trio", "waits awaits"),
-    _declared("gevent-libev", "gevent_rig", "GeventRig", "mqbridge.loops.gevent gevent.libev.corecext", "waits hook"),
-    _declared("gevent-libuv", "gevent_rig", "GeventUvRig", "mqbridge.loops.gevent gevent.libuv.loop", "waits hook"),
-    _declared("uv-pyuv", "uv_rig", "PyuvRig", "mqbridge.loops.uv pyuv", "callbacks hook"),
+    _declared("selectors", "selectors_rig", "SelectorsRig", "mqbridge.loops.selectors", "callbacks hook interrupts"),
+    _declared("asyncio", "asyncio_rig", "AsyncioRig", "mqbridge.loops.asyncio", "waits awaits interrupts"),
+    _declared("asyncio-uvloop", "asyncio_rig", "UvloopRig", "mqbridge.loops.asyncio uvloop", "waits awaits interrupts"),
+    _declared("asyncio-no-reader", "asyncio_rig", "BlindRig", "mqbridge.loops.asyncio", "waits awaits interrupts"),
+    _declared("trio", "trio_rig", "TrioRig", "mqbridge.loops.trio", "waits awaits interrupts"),
+    _declared(
+        "gevent-libev",
+        "gevent_rig",
+        "GeventRig",
+        "mqbridge.loops.gevent gevent.libev.corecext",
+        "waits hook interrupts",
+    ),
+    _declared("gevent-libuv", "gevent_rig", "GeventUvRig", f"{_GEVENT} gevent.libuv.loop", "waits hook"),
+    _declared("uv-pyuv", "uv_rig", "PyuvRig", "mqbridge.loops.uv pyuv", "callbacks hook interrupts"),
     _declared("uv-gevent", "uv_rig", "GeventUvRig", "mqbridge.loops.uv gevent.libuv.loop", "callbacks hook"),
-    _declared("libevent", "libevent_rig", "LibeventRig", "mqbridge.loops.libevent", "callbacks"),
+    _declared("libevent", "libevent_rig", "LibeventRig", "mqbridge.loops.libevent", "callbacks interrupts"),
 )
