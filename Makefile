@@ -14,7 +14,7 @@ COMPILED := $(BIN)/python -c 'import sys, mqbridge; sys.exit(not mqbridge.COMPIL
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
-demo: build ## a server in one selectors loop, with clients in other processes
+demo: build ## the same server on every loop that is installed, with clients in other processes
 	@$(BIN)/python examples/demo.py
 
 test: lint build ## the checks, then all tests, compiled (where possible) and interpreted

@@ -90,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--messages", type=int, default=MESSAGES, help="requests of each client")
     parser.add_argument("--time-limit", type=float, default=30.0, help="seconds after which a loop has failed")
     options = parser.parse_args(arguments)
+    if options.messages < 1:
+        parser.error("--messages: at least 1")
 
     print(f"mqbridge {mqbridge.__version__}, {'compiled' if mqbridge.COMPILED else 'interpreted'}")
     try:

@@ -27,12 +27,11 @@ LAST_EVENTS = 3.0  # seconds that events may still take to arrive once all clien
 PAUSED = 100  # requests, for each of which the loop has to wake up, since there are pauses between them
 PAUSE = 0.001  # seconds
 IDLE = 0.1  # seconds that the server is watched when nobody wants anything of it any more
+IDLE_COMPUTING = 0.5  # the part of that time that it may compute: a loop that spins takes all of it
 FORGOTTEN = 60.0  # seconds after the time limit when a server ends by itself, should nobody have ended it
 STEP = 500  # milliseconds between two looks whether the server is alive still
-IDLE_COMPUTING = 0.5  # the part of that time that it may compute: a loop that spins takes all of it
 PATTERNS = {"req": "REQ-REP", "push": "PUSH-PULL", "line": "TCP lines"}
 LABELS = {"mqbridge": "mqbridge", "zmq": "pyzmq", "": "socket"}
-
 
 # What the server has of a sender of which nothing has come.
 NOBODY = {"received": 0, "misplaced": 0}

@@ -60,6 +60,33 @@ def as_message(parts: Iterable[Any]) -> Message:
     return message[0]
 
 
+def room_in(buffer: Any, nbytes: int) -> memoryview:
+    """Return where `recv_into` may write: the first `nbytes` bytes of a buffer, 0 for all of it.
+
+    Raises
+    ------
+    TypeError, BufferError
+        It is no buffer; it is read-only, or has gaps.
+    ValueError
+        `nbytes` is negative, or larger than the buffer.
+    """
+    with memoryview(buffer) as view:
+        if view.readonly or not view.c_contiguous:
+            raise BufferError(f"recv_into({type(buffer).__name__}): the buffer must be writable and without gaps")
+        if not 0 <= nbytes <= view.nbytes:
+            raise ValueError(f"recv_into(nbytes={nbytes}): give 0 to {view.nbytes}, the buffer's size in bytes")
+        if view.nbytes == 0:
+            return memoryview(bytearray())
+        with view.cast("B") as whole:
+            return whole[: nbytes or view.nbytes]
+
+
+def fill(room: memoryview, part: bytes | memoryview) -> None:
+    """Write a part where `room_in` said; what does not fit is lost."""
+    count = min(len(room), len(part))
+    room[:count] = part[:count]
+
+
 def _short(data: object) -> str:
     """Return a short text of a value, however long the value is."""
     if isinstance(data, (str, bytes, bytearray)):

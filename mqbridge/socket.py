@@ -16,7 +16,7 @@ from mqbridge.engine.tracking import Sent
 from mqbridge.engine.views import View
 from mqbridge.errors import ZMQBindError, ZMQError
 from mqbridge.frame import COPY_THRESHOLD, FINISHED, Frame, MessageTracker
-from mqbridge.message import as_bytes, as_message
+from mqbridge.message import as_bytes, as_message, fill, room_in
 from mqbridge.patterns.registry import PATTERNS
 from mqbridge.socket_codecs import SocketCodecs
 from mqbridge.socket_options import SocketOptions
@@ -170,18 +170,9 @@ class MessageSocket:
         ZMQError
             As `recv`.
         """
-        with memoryview(buffer) as view:
-            if view.readonly or not view.c_contiguous:
-                raise BufferError(f"recv_into({type(buffer).__name__}): the buffer must be writable and without gaps")
-            if not 0 <= nbytes <= view.nbytes:
-                raise ValueError(
-                    f"recv_into(nbytes={nbytes}): give 0 to {view.nbytes}, the size of the buffer in bytes"
-                )
+        with room_in(buffer, nbytes) as room:
             part = self._driver.receive(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
-            count = min(nbytes or view.nbytes, len(part))
-            if count:
-                with view.cast("B") as target:
-                    target[:count] = part[:count]
+            fill(room, part)
         return len(part)
 
     def send_multipart(

@@ -44,3 +44,30 @@ def test_the_readme_names_commands_that_are_there() -> None:
     assert {"demo", "test", "bench"} <= commands
     for command in commands:
         assert re.search(rf"^{command}:", makefile, re.MULTILINE), f"make {command}"
+
+
+DIAGRAMS = [
+    pytest.param(drawn, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, drawn in enumerate(
+        re.findall(r"^```mermaid\nsequenceDiagram\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL), 1
+    )
+]
+STEP = re.compile(
+    r"participant (?P<who>\w+)( as .+)?|(?P<sender>\w+)->>(?P<receiver>\w+): .+"
+    r"|Note over (?P<over>\w+): .+|(alt|else) .+|end"
+)
+
+
+@pytest.mark.parametrize("drawn", DIAGRAMS)
+def test_diagrams_are_well_formed(drawn: str) -> None:
+    """Each line is of a kind that mermaid knows, of participants that are declared, and each alternative ends."""
+    assert not set(";#") & set(drawn), "mermaid ends a line there"
+    steps = [STEP.fullmatch(line.strip()) for line in drawn.splitlines()]
+    assert all(steps), drawn
+    found = [step for step in steps if step]
+    declared = {step["who"] for step in found} - {None}
+    assert not declared & {"alt", "else", "end", "loop", "opt", "par"}
+    assert {step[role] for step in found for role in ("sender", "receiver", "over")} - {None} == declared
+    kinds = [step[0].split()[0] for step in found]
+    assert kinds.count("alt") == kinds.count("else") == kinds.count("end") == 1

@@ -1,11 +1,10 @@
-"""The examples do what they say: the demo judges rightly, and the server serves all kinds of clients."""
+"""The example server serves all kinds of clients, and these notice what is wrong; test_demo.py has the demo."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import json
-import os
 import select
 import signal
 import socket
@@ -26,14 +25,11 @@ LIMIT = 60
 
 
 @pytest.fixture
-def demo(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module examples/demo.py, which finds its neighbours as it does when it is run."""
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module examples/service.py."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    names = ("server", "demo")
-    assert not any(name in sys.modules for name in names)
-    yield importlib.import_module("demo")
-    for name in names:
-        sys.modules.pop(name, None)
+    yield importlib.import_module("service")
+    sys.modules.pop("service", None)
 
 
 class Running:
@@ -104,95 +100,7 @@ def lines_of(connection: socket.socket, count: int) -> list[bytes]:
     return received.splitlines()
 
 
-# ---- the demo
-
-
-def test_demo_loses_nothing() -> None:
-    ran = subprocess.run(
-        [sys.executable, str(EXAMPLES / "demo.py"), "--messages", "200", "--time-limit", "30"],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    first, second, blank, head, *rows, blank_too, verdict = ran.stdout.splitlines()
-    assert first == f"mqbridge {mqbridge.__version__}, {'compiled' if mqbridge.COMPILED else 'interpreted'}"
-    assert second.startswith("CPython 3.") and blank == blank_too == ""
-    assert head.split() == ["client", "pattern", "exchanged", "lost", "messages/s"]
-    cells = [row.replace("TCP lines", "TCP-lines").split() for row in rows]
-    expected = [
-        ["mqbridge", "REQ-REP", "200", "0"],
-        ["pyzmq", "REQ-REP", "200", "0"],
-        ["mqbridge", "PUSH-PULL", "1,000", "0"],
-        ["pyzmq", "PUSH-PULL", "1,000", "0"],
-        ["socket", "TCP-lines", "200", "0"],
-    ]
-    assert [row[:4] for row in cells] == expected
-    assert all(int(row[4].replace(",", "")) > 0 for row in cells)
-    assert verdict.startswith("Nothing lost: 5 clients at once exchanged 2,600 messages")
-
-
-def test_demo_without_pyzmq(
-    demo: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "zmq", None)
-    assert demo.main(["--messages", "20", "--time-limit", "30"]) == 0
-    shown = capsys.readouterr().out
-    assert "without pyzmq, which is not installed" in shown
-    assert [line.split()[0] for line in shown.splitlines()[4:7]] == ["mqbridge", "mqbridge", "socket"]
-    assert "Nothing lost: 3 clients at once exchanged 140 messages" in shown
-
-
-def test_demo_fails_when_a_client_dies(
-    demo: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    begin = demo.begin
-
-    def begin_and_kill(*arguments: Any) -> Any:
-        clients = begin(*arguments)
-        clients[0].process.kill()
-        return clients
-
-    monkeypatch.setattr(demo, "begin", begin_and_kill)
-    assert demo.main(["--messages", "20", "--time-limit", "30"]) == 1
-    shown = capsys.readouterr()
-    assert "error: mqbridge REQ-REP: ended with status -9" in shown.err.splitlines()
-    assert "error: mqbridge REQ-REP: 20 of 20 messages lost" in shown.err.splitlines()
-    assert len(shown.err.splitlines()) == 2
-    assert "Nothing lost" not in shown.out
-
-
-def test_demo_has_a_time_limit(demo: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    assert demo.main(["--messages", "10000000", "--time-limit", "0.5"]) == 1
-    shown = capsys.readouterr()
-    assert "error: socket TCP lines: did not end in time" in shown.err.splitlines()
-    assert "Nothing lost" not in shown.out
-
-
-def test_demo_ends_by_a_signal(demo: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    handler = signal.getsignal(signal.SIGTERM)
-    start = demo.Client.start
-
-    def start_and_stop(client: Any) -> None:
-        start(client)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(demo.Client, "start", start_and_stop)
-    assert demo.main(["--messages", "10000000"]) == 1
-    assert "error: stopped by a signal" in capfd.readouterr().err
-    assert signal.getsignal(signal.SIGTERM) is handler
-
-
-def test_problems_are_what_was_lost_and_all_errors(demo: ModuleType) -> None:
-    good = demo.Result("pyzmq", "REQ-REP", 10, exchanged=10, seconds=2.0)
-    bad = demo.Result("mqbridge", "PUSH-PULL", 3000, exchanged=1000, seconds=0.5, errors=["mqbridge: out of order"])
-    assert demo.problems([good]) == []
-    assert demo.problems([good, bad]) == ["mqbridge: out of order", "mqbridge PUSH-PULL: 2,000 of 3,000 messages lost"]
-    assert demo.table([good, bad]).splitlines() == [
-        "client    pattern    exchanged   lost  messages/s",
-        "pyzmq     REQ-REP           10      0           5",
-        "mqbridge  PUSH-PULL      1,000  2,000       2,000",
-    ]
+# ---- the service, and its clients
 
 
 @pytest.mark.parametrize(
@@ -205,13 +113,35 @@ def test_problems_are_what_was_lost_and_all_errors(demo: ModuleType) -> None:
         ([0, 2, 1, 3], 1, 1),
     ],
 )
-def test_the_server_counts_what_is_lost_and_misplaced(
-    demo: ModuleType, numbers: list[int], lost: int, misplaced: int
+def test_the_service_counts_what_is_lost_and_misplaced(
+    service: ModuleType, numbers: list[int], lost: int, misplaced: int
 ) -> None:
-    sender = demo.Sender()
+    sender = service.Sender()
     for number in numbers:
         sender.count(number)
     assert (sender.received, sender.lost, sender.misplaced) == (len(numbers), lost, misplaced)
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [2, 3], [3], [4, 5, 6], [9]])
+def test_a_conversation_answers_whole_lines(service: ModuleType, cuts: list[int]) -> None:
+    offered = service.Service()
+    conversation = offered.conversation()
+    text = b"one\r\ntwo\n\nrest"
+    pieces = [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, None], strict=True)]
+    assert b"".join(map(conversation.feed, pieces)) == b"ONE\nTWO\n\n"
+    assert (offered.clients, offered.lines, conversation.ended) == (1, 3, False)
+    assert conversation.feed(b"") == b""
+    assert conversation.ended
+    conversation.close()
+    assert offered.clients == 0
+
+
+def test_a_conversation_ends_with_too_long_a_line(service: ModuleType) -> None:
+    conversation = service.Service().conversation()
+    assert conversation.feed(b"fine\n" + b"x" * service.LONGEST_LINE) == b"FINE\n"
+    assert not conversation.ended
+    assert conversation.feed(b"x") == b""
+    assert conversation.ended
 
 
 def test_a_client_fails_at_a_wrong_answer(scaled: Callable[[float], float]) -> None:

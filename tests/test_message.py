@@ -7,7 +7,7 @@ import mmap
 
 import pytest
 
-from mqbridge.message import as_bytes, as_message
+from mqbridge.message import as_bytes, as_message, fill, room_in
 
 
 def test_bytes_pass_through() -> None:
@@ -93,3 +93,22 @@ def test_a_single_part_is_not_a_list_of_parts(parts: object) -> None:
 def test_a_wrong_part_is_refused() -> None:
     with pytest.raises(TypeError, match=r"send\('b'\): text"):
         as_message([b"a", "b"])
+
+
+def test_room_for_a_part() -> None:
+    buffer = bytearray(8)
+    fill(room_in(buffer, 0), b"abc")
+    fill(room_in(memoryview(buffer)[4:], 2), b"xyz")
+    assert buffer == b"abc\0xy\0\0"
+    fill(room_in(bytearray(), 0), b"lost")
+    # The buffer is free again.
+    buffer.extend(b"more")
+
+
+@pytest.mark.parametrize(
+    ("buffer", "nbytes", "error"),
+    [(b"abc", 0, BufferError), ("abc", 0, TypeError), (bytearray(3), 4, ValueError), (bytearray(3), -1, ValueError)],
+)
+def test_where_there_is_no_room(buffer: object, nbytes: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        room_in(buffer, nbytes)

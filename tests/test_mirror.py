@@ -24,6 +24,8 @@ def test_each_module_has_its_tests(module: Path) -> None:
 
 def test_each_package_of_the_mirror_is_there() -> None:
     directories = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")}
+    # The one suite for all adapters.
+    directories.add(Path("loops/conformance"))
     for tests in (ROOT / "tests").rglob("test_*.py"):
         inner = tests.parent.relative_to(ROOT / "tests")
         assert inner in directories, f"{tests.relative_to(ROOT)} mirrors no package"

@@ -56,7 +56,7 @@ def _extra(name: str) -> Callable[[], str]:
 
 
 def _pyuv() -> str:
-    return _distribution("pyuv", "pip install pyuv")
+    return _distribution("pyuv", "python -m mqbridge.loops.build_pyuv")
 
 
 def _gevents_libuv() -> str:

@@ -22,6 +22,7 @@ from mqbridge.loops.codecs import AwaitableCodecs
 from mqbridge.loops.sockets import own_error
 from mqbridge.loops.waiters import Loop, Waiters
 from mqbridge.loops.wrapped import DONTWAIT, POLLIN, POLLOUT, SNDMORE, WrappedSocket
+from mqbridge.message import fill, room_in
 from mqbridge.socket import Bound, Socket
 
 _EAGAIN = errno.EAGAIN
@@ -181,15 +182,23 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             raise ValueError(f"recv_many(limit={limit!r}): at least 1")
         messages = [await self.recv_multipart(flags, copy, track, timeout=timeout)]
         take = self._taking(flags, copy, track)
-        try:
+        # What is wrong beyond "no more" is still so when the next one is received.
+        with contextlib.suppress(Exception):
             for _ in range(limit - 1):
                 messages.append(take())
-        except Exception:
-            # What is wrong beyond "no more" is still so when the next one is received.
-            pass
-        finally:
-            self.touched()
+        self.touched()
         return messages
+
+    async def recv_into(self, buffer: Any, /, *, nbytes: int = 0, flags: int = 0, timeout: float | None = None) -> int:
+        """Receive one part into a writable buffer; return the part's size in bytes.
+
+        `nbytes` is the most to put there, 0 for as many as fit; what does not fit is lost. Raises BufferError and
+        ValueError as the ordinary socket's; else as `recv`.
+        """
+        with room_in(buffer, nbytes) as room:
+            part: bytes = await self.recv(flags, timeout=timeout)
+            fill(room, part)
+        return len(part)
 
     def __aiter__(self) -> Any:
         return self

@@ -66,7 +66,7 @@ def test_what_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(loops.importlib.util, "find_spec", nothing)
     assert found("trio").problem == "trio is not installed: pip install mqbridge[trio]"
-    assert found("pyuv").problem == "pyuv is not installed: pip install pyuv"
+    assert found("pyuv").problem == "pyuv is not installed: python -m mqbridge.loops.build_pyuv"
     assert "has no mqbridge.loops.selectors" in found("selectors").problem
 
 

@@ -637,6 +637,22 @@ def test_p36_a_socket_that_another_thread_closes(style: Any, context: Any) -> No
     style.run(main)
 
 
+def test_receiving_into_a_buffer(style: Any, pair: Make) -> None:
+    async def main() -> None:
+        left, right = pair("PUSH", "PULL")
+        room = bytearray(4)
+        job = style.job(right.recv_into(room, nbytes=3))
+        await left.send(b"abcdef")
+        assert await job.end() == 6 and room == b"abc\0"
+        with pytest.raises(BufferError):
+            await right.recv_into(b"read-only")
+        with pytest.raises(Exception) as nothing:
+            await right.recv_into(room, timeout=1)
+        assert number_of(nothing.value) == errno.EAGAIN
+
+    style.run(main)
+
+
 # ---- batches and iteration
 
 

@@ -18,7 +18,7 @@ run_alone = importlib.import_module("peer_process").run_alone
 ev: Any = pytest.importorskip("mqbridge.loops.libevent")
 
 PROGRAM = "libevent_programs.py"
-ROUNDS = 10_000 if mqbridge.COMPILED else 2_000
+ROUNDS = 3_000 if mqbridge.COMPILED else 1_000
 
 
 def test_the_names_are_there_and_documented() -> None:

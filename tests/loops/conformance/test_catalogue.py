@@ -1,0 +1,23 @@
+"""Every entry of the catalogue is tested in every loop to which it applies, and the documentation says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pitfalls
+
+from . import catalogue
+
+
+def test_every_entry_is_tested_wherever_it_applies() -> None:
+    assert list(catalogue.ENTRIES) == list(range(1, 45))
+    assert catalogue.untested() == []
+
+
+def test_every_name_has_a_number_of_the_catalogue() -> None:
+    for test in catalogue.tests_below(catalogue.HERE):
+        assert test.numbers <= set(catalogue.ENTRIES), test
+
+
+def test_the_page_is_made_from_the_suite(root: Path) -> None:
+    assert (root / pitfalls.PAGE).read_text() == pitfalls.page(), "write it anew with: python build_support/pitfalls.py"
