@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs") / "conformance.md"
 
 HEAD = """\
-<!-- Made by build_support/pitfalls.py from tests/loops/conformance; a test compares. -->
+<!-- Made by build_support/conformance_page.py from tests/loops/conformance; a test compares. -->
 # What holds in which loop
 
 ZeroMQ sockets and event loops go wrong together in many known ways. This is the catalogue, by number, and where each
