@@ -25,7 +25,7 @@ from conformance.steps import DONTWAIT
 
 
 def messages(share: float) -> int:
-    """Return how many messages a loop gets: MQBRIDGE_TEST_MESSAGES, or its share of a million, interpreted of 20,000."""
+    """Return how many messages a loop gets: as told, or its share of a million, and of 20,000 when interpreted."""
     given = os.environ.get("MQBRIDGE_TEST_MESSAGES")
     return int(given) if given else int(share * (1_000_000 if mqbridge.COMPILED else 20_000))
 
