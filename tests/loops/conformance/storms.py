@@ -23,8 +23,13 @@ if __name__ == "__main__":
 from conformance.rigs import RIGS, Rig, Stopped
 from conformance.steps import DONTWAIT
 
-#: 0 stands for the default, which depends on whether mqbridge is compiled.
-MESSAGES = int(os.environ.get("MQBRIDGE_TEST_MESSAGES", "0")) or (1_000_000 if mqbridge.COMPILED else 20_000)
+
+def messages(share: float) -> int:
+    """Return how many messages a loop gets: as told, or its share of a million, and of 20,000 when interpreted."""
+    given = os.environ.get("MQBRIDGE_TEST_MESSAGES")
+    return int(given) if given else int(share * (1_000_000 if mqbridge.COMPILED else 20_000))
+
+
 #: How many rounds of sockets that come and go.
 ROUNDS = int(os.environ.get("MQBRIDGE_TEST_ROUNDS", "0")) or (2_000 if mqbridge.COMPILED else 500)
 # Types, transport and whose sockets, of the streams that run beside each other, with their share of the messages.

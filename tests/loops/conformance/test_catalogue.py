@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pitfalls
+import conformance_page
 
 from . import catalogue
 
@@ -20,4 +20,6 @@ def test_every_name_has_a_number_of_the_catalogue() -> None:
 
 
 def test_the_page_is_made_from_the_suite(root: Path) -> None:
-    assert (root / pitfalls.PAGE).read_text() == pitfalls.page(), "write it anew with: python build_support/pitfalls.py"
+    assert (root / conformance_page.PAGE).read_text() == conformance_page.page(), (
+        "write it anew: python build_support/conformance_page.py"
+    )

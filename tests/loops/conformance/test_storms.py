@@ -47,7 +47,7 @@ def test_p10_p22_a_million_messages_and_then_silence(
     for one, other, transport, whose, share in storms.STREAMS:
         left, right = (contexts[whose].socket(getattr(zmq, kind)) for kind in (one, other))
         join(left, right, transport)
-        pairs.append((left, right, int(storms.MESSAGES * rig.share) * share // shares))
+        pairs.append((left, right, storms.messages(rig.share) * share // shares))
     rig.limit = max(rig.limit, 100.0)
     found = rig.run(lambda: storms.many_messages(rig, pairs, seed=1))
     for left, right, _ in pairs:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs") / "conformance.md"
 
 HEAD = """\
-<!-- Made by build_support/pitfalls.py from tests/loops/conformance; a test compares. -->
+<!-- Made by build_support/conformance_page.py from tests/loops/conformance; a test compares. -->
 # What holds in which loop
 
 ZeroMQ sockets and event loops go wrong together in many known ways. This is the catalogue, by number, and where each
@@ -76,9 +76,9 @@ def _entry(number: int, title: str, verdicts: dict[str, tuple[bool, str, list[An
             where.setdefault(tuple(f"`{test.file}`: {test.name}" for test in tests), []).append(name)
     for why, names in reasons.items():
         lines.append(f"Does not apply to {_named(names, verdicts)}: {why}.")
-    for tests, names in where.items():
+    for places, names in where.items():
         lines.append(f"\n\nTested for {_named(names, verdicts)}:\n")
-        lines += [f"\n- {test}" for test in tests]
+        lines += [f"\n- {place}" for place in places]
     return " ".join(lines).replace(" \n", "\n")
 
 
