@@ -9,6 +9,9 @@ None of these handles keeps a loop running; what a started Poll watches does.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import sys
 import traceback
 from collections.abc import Callable
@@ -89,8 +92,16 @@ class PyuvLoop:
         return poll
 
     def unwatch(self, token: Any) -> None:
-        """As in `Backend`. pyuv keeps the handle until libuv has closed it (P26)."""
+        """As in `Backend`. pyuv keeps the handle until libuv has closed it (P26).
+
+        pyuv's libuv leaves the descriptor in its epoll until it fires. A stock socket's is a duplicate: closed by then,
+        it could not be taken out any more, and would wake the loop for ever (P28).
+        """
+        fd = -1 if token.closed else token.fileno()
         _close(token)
+        if fd >= 0 and hasattr(select, "epoll"):
+            with contextlib.suppress(OSError), select.epoll.fromfd(os.dup(self._loop.fileno())) as backend:
+                backend.unregister(fd)
 
     def set_ref(self, token: Any, ref: bool) -> None:
         """As in `Backend`."""
