@@ -23,7 +23,7 @@ the test, and with one.
 | --- | --- | {dashes} |
 {rows}
 
-"yes": the loop's users are safe from it. "engine": so they are, and the loop has nothing to do with it. "–": it cannot
+"yes": the loop's users are safe from it. "engine": so they are, and the loop has nothing to do with it. "-": it cannot
 happen there, and below is why.
 
 ## Stock pyzmq sockets
@@ -48,7 +48,7 @@ def page() -> str:
     rows, entries = [], []
     for number, title in catalogue.ENTRIES.items():
         verdicts = {rig.name: catalogue.verdict(rig, number) for rig in rigs}
-        no = "engine" if number in catalogue.ENGINE else "–"
+        no = "engine" if number in catalogue.ENGINE else "-"
         cells = " | ".join("yes" if applies else no for applies, _, _ in verdicts.values())
         rows.append(f"| P{number} | {title} | {cells} |")
         entries.append(_entry(number, title, verdicts))
