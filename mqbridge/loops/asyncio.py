@@ -51,6 +51,7 @@ class _Loop:
             watcher = _watchers.get(self.loop)
             if watcher is None:
                 watcher = _watchers[self.loop] = Watcher(_poster(self.loop))
+                _end_with(self.loop, watcher)
             return watcher, watcher.watch(fd, callback, writing)
         return fd, writing
 
@@ -71,6 +72,18 @@ class _Loop:
 
     def cancel(self, token: Any) -> None:
         token.cancel()
+
+
+def _end_with(loop: Any, watcher: Watcher) -> None:
+    """End the thread when the loop is closed, where the loop lets us know: it tells nobody of itself."""
+    close = loop.close
+
+    def closing() -> None:
+        close()
+        watcher.end()
+
+    with contextlib.suppress(AttributeError):
+        loop.close = closing
 
 
 def _poster(loop: asyncio.AbstractEventLoop) -> Callable[[Callable[[], None]], object]:

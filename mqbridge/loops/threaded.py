@@ -2,7 +2,7 @@
 
 A descriptor is watched for one event at a time: the thread takes it out, posts the callback to the loop, and the loop
 puts it in again after the callback, which has dealt with the event. So the thread never spins. It ends when there is
-nothing left to watch.
+nothing left to watch, and with its loop.
 """
 
 from __future__ import annotations
@@ -52,13 +52,19 @@ class Watcher:
     def unwatch(self, watched: Watched) -> None:
         """End that; the descriptor is out of the selector when this returns."""
         with self._lock:
-            if not watched.wanted:
+            if not watched.wanted or self._selector is None:
                 return
             watched.wanted = False
-            self._count -= 1
+            self._count = max(0, self._count - 1)
             if watched.armed and self._selector is not None:
                 watched.armed = False
                 self._selector.unregister(watched.fd)
+            self._nudge()
+
+    def end(self) -> None:
+        """The loop is closed: there is nobody to tell of anything any more."""
+        with self._lock:
+            self._count = 0
             self._nudge()
 
     def _begin(self) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import zmq
+
+import mqbridge
+from mqbridge.loops.asyncio import Socket
 from mqbridge.loops.threaded import Watcher
 
 WaitFor = Callable[..., None]
@@ -66,3 +71,29 @@ def test_p34_a_closed_loop_is_nobody_to_tell(wait_for: WaitFor, no_descriptor_le
     wait_for(lambda: not threads(), "the end of the thread")
     os.close(read)
     os.close(write)
+
+
+class Unable(asyncio.SelectorEventLoop):
+    """A loop that cannot watch descriptors."""
+
+    def add_reader(self, *args: object) -> None:
+        raise NotImplementedError
+
+    add_writer = add_reader
+
+
+def test_p34_p38_the_thread_ends_with_its_loop(wait_for: WaitFor) -> None:
+    """Also where sockets are still open, and stock ones, whose copied descriptors would never say anything more."""
+    with mqbridge.Context() as context, zmq.Context() as stock:
+        for made in (context.socket(mqbridge.PULL), stock.socket(zmq.PULL)):
+            with made:
+                made.bind("tcp://127.0.0.1:*")
+                loop = Unable()
+                waiting = loop.create_task(Socket(made).recv())
+                for _ in range(3):
+                    loop.run_until_complete(asyncio.sleep(0))
+                assert threads() == 1
+                waiting.cancel()
+                loop.run_until_complete(asyncio.gather(waiting, return_exceptions=True))
+                loop.close()
+                wait_for(lambda: threads() == 0, "the end of the thread")
