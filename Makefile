@@ -6,10 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/made-with-$(subst /,-,$(PYTHON))
 UV := $(shell command -v uv 2>/dev/null)
+# Side by side; tests/conftest.py says in how many processes.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+FUZZ_SECONDS ?= 60
 COMPILED := $(BIN)/python -c 'import sys, mqbridge; sys.exit(not mqbridge.COMPILED)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint build clean
+.PHONY: help demo test conformance bench fuzz lint build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -18,11 +21,17 @@ demo: build ## the same server on every loop that is installed, with clients in 
 	@$(BIN)/python examples/demo.py
 
 test: lint build ## the checks, then all tests, compiled (where possible) and interpreted
-	$(BIN)/python -m pytest
-	@if $(COMPILED); then echo "MQBRIDGE_PURE=1 $(BIN)/python -m pytest"; MQBRIDGE_PURE=1 $(BIN)/python -m pytest; fi
+	$(PYTEST)
+	@if $(COMPILED); then echo "MQBRIDGE_PURE=1 $(PYTEST)"; MQBRIDGE_PURE=1 $(PYTEST); fi
 
-bench: build ## the benchmarks, against pyzmq
+conformance: build ## pyzmq's own tests, with libzmq and with mqbridge as its backend
+	$(BIN)/python build_support/pyzmq_conformance.py
+
+bench: build $(STAMP)-bench ## the benchmarks, against pyzmq and others, with a picture
 	@$(BIN)/python -m benchmarks
+
+fuzz: build $(STAMP)-fuzz ## what hostile bytes do, for FUZZ_SECONDS (60) with each target, guided by coverage
+	@$(BIN)/python -m fuzzing --seconds $(FUZZ_SECONDS)
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
@@ -52,4 +61,25 @@ else
 endif
 	@$(BIN)/python -m mqbridge.loops.build_pyuv --quiet || \
 	    echo "going on without pyuv: its tests are skipped, those of gevent's libuv are not" >&2
+	@touch $@
+
+# Without them the suite runs, too, and says what it has left out.
+$(STAMP)-bench: $(STAMP)
+ifdef UV
+	$(UV) pip install --quiet --python $(BIN)/python --editable '.[bench]' || echo "going on without the extra bench" >&2
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' || \
+	    echo "going on without the extra bench" >&2
+endif
+	@touch $@
+
+# It has no wheel for every Python; then the fuzzer's own random changes are all there is.
+$(STAMP)-fuzz: $(STAMP)
+ifdef UV
+	$(UV) pip install --quiet --only-binary atheris --python $(BIN)/python --editable '.[fuzz]' || \
+	    echo "going on without atheris, which has no wheel for this Python" >&2
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris --editable '.[fuzz]' || \
+	    echo "going on without atheris, which has no wheel for this Python" >&2
+endif
 	@touch $@

@@ -15,11 +15,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.case import Case, Contestant, Outcome, Result
+from benchmarks.case import SAME_LIBRARY, Case, Contestant, Outcome, Result
 from benchmarks.runner import run_round
 
 # "100.00    0.000241           8        29         1 total"; the column of errors may be empty.
-_STRACE_LINE = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", re.MULTILINE)
+STRACE_LINE = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", re.MULTILINE)
 # Two runs under strace: this many units (round trips, bursts) and twice as many.
 _UNITS = {1: 1000, 1000: 20}
 
@@ -41,7 +41,7 @@ def counted(case: Case, contestant: Contestant, count: int) -> dict[str, Counter
         run_round(case, contestant, count, wrap)
         found = {}
         for role, _ in case.roles:
-            lines = _STRACE_LINE.findall(Path(directory, role).read_text())
+            lines = STRACE_LINE.findall(Path(directory, role).read_text())
             found[role] = Counter({call: int(calls) for calls, call in lines if call != "total"})
         return found
 
@@ -66,7 +66,8 @@ def profile(case: Case, outcomes: list[Outcome], count: int, strace: bool) -> Re
     unit, size = case.profiled_by
     contestants: Result = {}
     for outcome in outcomes:
-        if len(set(outcome.contestant.libraries)) > 1:
+        # The others show nothing that these do not, or would take long.
+        if outcome.contestant not in SAME_LIBRARY:
             continue
         calls = system_calls(case, outcome.contestant) if strace else {}
         contestants[outcome.contestant.name] = {

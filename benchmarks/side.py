@@ -1,7 +1,8 @@
-"""One side of a case, in a process of its own: `python -m benchmarks.side CASE ROLE LIBRARY COUNT [ENDPOINT]`.
+"""One side of a case, in a process of its own: `python -m benchmarks.side CASE CONTESTANT ROLE COUNT [ENDPOINT]`.
 
 It says on standard output, one JSON object a line: first `{"endpoint": ...}` if others connect to it, last
-`{"result": ..., "usage": ...}`.
+`{"result": ..., "usage": ...}`. Then it waits for the end of its standard input: others may still need what it has
+sent.
 """
 
 from __future__ import annotations
@@ -18,11 +19,16 @@ def say(**what: object) -> None:
     print(json.dumps(what), flush=True)
 
 
-def main(case: str, role: str, library: str, count: str, endpoint: str = "") -> None:
+def main(name: str, contestant: str, role: str, count: str, endpoint: str = "") -> None:
     """Run a role and report."""
+    case = CASES[name]
+    libraries = next(each.libraries for each in case.contestants if each.name == contestant)
+    roles = [(library, *one) for library, one in zip(libraries, case.roles, strict=True)]
+    library, run = next((library, run) for library, title, run in roles if title == role)
     side = Side(library, int(count), endpoint, lambda where: say(endpoint=where))
-    result = dict(CASES[case].roles)[role](side)
-    say(result=result, usage=side.usage)
+    say(result=run(side), usage=side.usage)
+    sys.stdin.read()
+    side.close()
 
 
 if __name__ == "__main__":

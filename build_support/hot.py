@@ -36,12 +36,13 @@ DIRECTIVES = {
     "language_level": "3",
     "annotation_typing": "False",
     "auto_pickle": "False",
-    "binding": "True",
+    "binding": "False",
     "boundscheck": "True",
     "wraparound": "True",
     "cdivision": "False",
     "nonecheck": "True",
     "embedsignature": "True",
+    "embedsignature.format": "clinic",
 }
 _CIMPORT = re.compile(r"^\s*(?:from\s+\S+\s+)?cimport\s+(?:\([^)]*\)|[^\n]*)", re.MULTILINE)
 C_FLAGS = [] if os.name == "nt" else ["-O2", "-g0"]

@@ -35,12 +35,18 @@ from .frame import COPY_THRESHOLD as COPY_THRESHOLD
 from .frame import Frame as Frame
 from .frame import Message as Message
 from .frame import MessageTracker as MessageTracker
+from .monitor import Monitor as Monitor
+from .monitor import MonitorEvent as MonitorEvent
+from .monitor import Peer as Peer
 from .poller import Poller as Poller
 from .poller import select as select
+from .proxy import LoopProxy as LoopProxy
 from .proxy import device as device
 from .proxy import proxy as proxy
+from .proxy import proxy_steerable as proxy_steerable
 from .socket import Socket as Socket
 from .socket import SyncSocket as SyncSocket
+from .sodium import *
 from .version import *
 
 #: Whether the hot modules in use are compiled. All of them are, or none.

@@ -24,6 +24,8 @@ def _original(module: str, name: str) -> Any:
 allocate_lock: Callable[[], Any] = _original("_thread", "allocate_lock") or _thread.allocate_lock
 get_ident: Callable[[], int] = _original("_thread", "get_ident") or _thread.get_ident
 start_thread: Callable[..., int] = _original("_thread", "start_new_thread") or _thread.start_new_thread
+# Attributes for each thread, and not for each greenlet.
+local: Any = _original("_thread", "_local")
 epoll: Any = _original("select", "epoll")
 poll_object: Any = _original("select", "poll")
 

@@ -29,7 +29,23 @@ _SEND_FLAGS = 0x40 | 0x4000  # MSG_DONTWAIT, MSG_NOSIGNAL: `_socket` names them 
 _RECV_FLAGS = 0x40
 _NOT_NOW = (errno.EAGAIN, errno.EWOULDBLOCK)
 
+# So many nanoseconds apart messages are a stream.
+_GATHERS = 50_000
+
 clock = time.monotonic_ns
+
+
+def chance() -> int:
+    """Return 32 random bits, as a number."""
+    return int.from_bytes(os.urandom(4), "big")
+
+
+def breathe() -> None:
+    """Let other threads have the GIL, if they wait for it, and signal handlers run."""
+
+
+def warm(items: list[Any], index: int) -> None:
+    """An item of a list will be wanted soon; here that changes nothing."""
 
 
 class Lock:
@@ -41,7 +57,7 @@ class Lock:
         # It is not locked twice, but knows its owner in one step: a signal handler comes between any two.
         self._lock = _thread.RLock()
 
-    def acquire(self) -> bool:
+    def take(self) -> bool:
         """Take the lock, waiting for it if need be."""
         if self.held():
             raise RuntimeError(
@@ -50,9 +66,18 @@ class Lock:
             )
         return self._lock.acquire()
 
+    def acquire(self) -> bool:
+        """Take the lock, waiting for it if need be."""
+        return self.take()
+
     def try_acquire(self) -> bool:
         """Take the lock if it is free; return whether it is ours now."""
         return not self.held() and self._lock.acquire(False)
+
+    def give(self) -> bool:
+        """Give the lock back."""
+        self._lock.release()
+        return True
 
     def release(self) -> None:
         """Give the lock back."""
@@ -75,6 +100,42 @@ class Buffer:
     # Python 3.12 and newer ask for it; older ones know buffers only from C.
     def __buffer__(self, flags: int) -> memoryview:
         return memoryview(self.data)
+
+
+class Memory(bytearray):
+    """Some bytes as a buffer that can be written to, while bytes that were handed out never change.
+
+    `fixed` bytes are somebody else's. (Before Python 3.12 only what is made in C can be a buffer, hence the base; it
+    copies, and its buffer can be written to always.)
+    """
+
+    __slots__ = ("data", "_first")
+
+    def __init__(self, data: bytes, fixed: bool = False) -> None:
+        bytearray.__init__(self, data)
+        self.data = data if fixed else None
+        self._first: bytes | None = None
+
+    # It is an object with some bytes, and not a value as its base is.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __str__ = object.__str__
+
+    def now(self) -> bytes:
+        """Return what is there now."""
+        return bytes(self) if self.data is None else self.data
+
+    def first(self) -> bytes:
+        """Return what was there when this was first called; the same object each time."""
+        if self._first is None and self.data is None:
+            self._first = bytes(self)
+        return self._first if self.data is None else self.data  # type: ignore[return-value]
+
+    def share(self, other: "Memory") -> None:
+        """Show another one's memory from now on."""
+        self[:] = other
+        self.data = other.data
+        self._first = other._first
 
 
 class Growing:
@@ -117,7 +178,7 @@ class Stream:
     behind it.
     """
 
-    __slots__ = ("fd", "blocked", "_socket", "_buffer", "_held", "_held_at")
+    __slots__ = ("fd", "blocked", "_socket", "_buffer", "_held", "_held_at", "_last")
 
     def __init__(self, fd: int, wake: int) -> None:
         self.fd = fd
@@ -127,6 +188,8 @@ class Stream:
         self._buffer = bytearray()
         self._held: bytes | None = None
         self._held_at = 0
+        # When the last message was put that is somebody else's to write.
+        self._last = 0
 
     def recv(self, limit: int) -> bytes | None:
         """Receive up to `limit` bytes (at most 65,536): b"" is the end, None means none are there."""
@@ -151,6 +214,28 @@ class Stream:
         self._buffer += header
         self._buffer += body
         return len(self._buffer)
+
+    def put_frame(self, body: bytes) -> int:
+        """Put a message of one part, of less than 16 KiB, as one frame, if the flusher is going to write it.
+
+        Returns how many bytes wait now, or -1: nothing was put, since the flusher does not know of this stream (see
+        `schedule`) or a part is held.
+        """
+        if len(body) > 16383:
+            raise ValueError(f"put_frame() of {len(body)} bytes; the most are 16383")
+        now = clock()
+        if not self._buffer or self._held is not None or now - self._last > _GATHERS:
+            return -1
+        self._last = now
+        buffer = self._buffer
+        if len(body) < 256:
+            buffer.append(0)
+            buffer.append(len(body))
+        else:
+            buffer.append(2)
+            buffer += len(body).to_bytes(8, "big")
+        buffer += body
+        return len(buffer)
 
     def hold(self, header: bytes, body: bytes) -> None:
         """Put a frame whose body is written from where it is; the object is kept until that is done."""
@@ -195,6 +280,8 @@ class Stream:
 
     def schedule(self, now: int) -> bool:
         """Leave what waits to the flusher, which writes it about 200 µs after `now`; False if there is no flusher."""
+        # The caretaker writes it, a little later; so only a stream of messages is left to it.
+        self._last = now
         return False
 
     def scheduled(self) -> bool:
@@ -202,7 +289,7 @@ class Stream:
         return False
 
     def flushed(self) -> int:
-        """Return when the flusher last wrote, in ns of the clock; 0 for never."""
+        """Return when what the flusher has was last written, by whomever, in ns of the clock; 0 for never."""
         return 0
 
     def close(self) -> None:
@@ -273,6 +360,15 @@ class Pollset:
         """
         ready = self._epoll.poll(-1 if timeout < 0 else _milliseconds(timeout) / 1000, 64)
         return [fd << 32 | mask for fd, mask in ready]
+
+    def expects(self) -> bool:
+        """Return whether something is likely to come so soon that `glance` is worth it: never, interpreted."""
+        return False
+
+    def glance(self) -> list[int]:
+        """Look again and again for 50 µs at most, without the GIL; else as `wait`."""
+        # A Python thread that is awake keeps all others from theirs, so it is one look.
+        return self.wait(0)
 
     def ready(self) -> bool:
         """Return whether a wait would find something."""

@@ -8,7 +8,7 @@ What the calls have in common: descriptors are ints, durations and the clock are
 OSError, and "not now" (EAGAIN) is None, False or -1 as each docstring says. Every write carries MSG_NOSIGNAL (P41).
 """
 
-from cpython.buffer cimport PyObject_GetBuffer
+from cpython.buffer cimport PyBuffer_FillInfo, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_DECREF, Py_XDECREF, PyObject
@@ -26,7 +26,7 @@ cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **obj, Py_ssize_t size) except -1
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t)
     char *bytes_start "PyBytes_AS_STRING"(PyObject *)
-    unsigned long PyThread_get_thread_ident() noexcept nogil
+    Py_ssize_t references "Py_REFCNT"(PyObject *)
     ctypedef void *PyThread_type_lock
     PyThread_type_lock PyThread_allocate_lock() noexcept nogil
     void PyThread_free_lock(PyThread_type_lock) noexcept nogil
@@ -116,6 +116,9 @@ cdef extern from "<poll.h>" nogil:
         short revents
     int c_poll "poll"(pollfd *, unsigned long, int)
 
+cdef extern from "<sched.h>" nogil:
+    int sched_yield()
+
 cdef extern from "<unistd.h>" nogil:
     ssize_t c_read "read"(int, void *, size_t)
     ssize_t c_write "write"(int, const void *, size_t)
@@ -151,6 +154,17 @@ cdef Py_ssize_t CHUNK = 65536
 cdef size_t LARGE_ARENA = 262144
 # The longest a batch waits in its out-buffer.
 cdef int64_t FLUSH_AFTER = 200000
+cdef int64_t FLUSH_AT_MOST = 1000000
+
+# A wait that is likely to be over in a moment begins awake, for at most so long: going to sleep and being woken takes
+# longer than the answer of a peer next door, several times as long where idle processors are parked.
+cdef int64_t AWAKE = 50000
+# Waits that end sooner than this are short: the next one may be worth staying awake for.
+cdef int64_t SHORT_WAIT = 150000
+# How many successes are remembered at most, and how many short waits make up for a failure.
+cdef int MOST_TRUST = 4
+cdef int REGAIN = 32
+cdef bint one_processor = len(_os.sched_getaffinity(0)) < 2 if hasattr(_os, "sched_getaffinity") else True
 
 cdef char *chunk_buffer = <char *>malloc(CHUNK)
 
@@ -166,6 +180,18 @@ cdef int64_t ticks() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+def chance() -> int:
+    """Return 32 random bits, as a number."""
+    return int.from_bytes(_os.urandom(4), "big")
+
+
+def breathe() -> None:
+    """Let other threads have the GIL, if they wait for it, and signal handlers run."""
+    with nogil:
+        pass
+    PyErr_CheckSignals()
 
 
 cdef class Lock:
@@ -193,11 +219,7 @@ cdef class Lock:
 
     cpdef bint acquire(self) except -1:
         """Take the lock, waiting for it if need be."""
-        cdef unsigned long me = PyThread_get_thread_ident()
-        if self._owner == 0:
-            self._owner = me
-            return True
-        return self._wait(me)
+        return self.take()
 
     cdef bint _wait(self, unsigned long me) except -1:
         if self._owner == me:
@@ -223,10 +245,12 @@ cdef class Lock:
 
     cpdef release(self):
         """Give the lock back."""
-        self._owner = 0
-        if self._waiting and not self._gate_open:
-            self._gate_open = True
-            PyThread_release_lock(self._gate)
+        self.give()
+
+    cdef int _open_gate(self) except -1:
+        self._gate_open = True
+        PyThread_release_lock(self._gate)
+        return 0
 
     cpdef bint held(self) except -1:
         """Return whether the calling thread holds the lock."""
@@ -242,6 +266,57 @@ cdef class Buffer:
     def __getbuffer__(self, Py_buffer *view, int flags):
         # Whoever looks at it holds the bytes themselves.
         PyObject_GetBuffer(self.data, view, flags)
+
+
+cdef class Memory(Buffer):
+    """Some bytes as a buffer that can be written to, while bytes that were handed out never change.
+
+    `fixed` bytes are somebody else's: their buffer is read-only.
+    """
+
+    def __init__(self, bytes data, bint fixed=False):
+        self.data = data
+        self._fixed = fixed
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        if not self._fixed and not self._shown:
+            # Bytes that nobody else knows are written to where they are. A single one may be Python's own.
+            if references(<PyObject *>self.data) != 1:
+                self.data = self._copy()
+            self._shown = True
+        PyBuffer_FillInfo(view, self, PyBytes_AS_STRING(self.data), PyBytes_GET_SIZE(self.data), self._fixed, flags)
+
+    def __len__(self):
+        return PyBytes_GET_SIZE(self.data)
+
+    cdef bytes _copy(self):
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(self.data)
+        cdef PyObject *fresh = new_bytes(NULL, size)
+        if fresh == NULL:
+            raise MemoryError()
+        memcpy(bytes_start(fresh), PyBytes_AS_STRING(self.data), size)
+        made = <bytes>fresh
+        Py_DECREF(made)
+        return made
+
+    cpdef bytes now(self):
+        """Return what is there now."""
+        return self._copy() if self._shown else self.data
+
+    cpdef bytes first(self):
+        """Return what was there when this was first called; the same object each time."""
+        if self._fixed:
+            return self.data
+        if self._first is None:
+            self._first = self.now()
+        return self._first
+
+    cpdef share(self, Memory other):
+        """Show another one's memory from now on."""
+        self.data = other.data
+        self._fixed = other._fixed
+        self._shown = other._shown
+        self._first = other._first
 
 
 cdef class Growing:
@@ -339,6 +414,8 @@ cdef pthread_cond_t flusher_cond
 cdef Out *flusher_first = NULL
 cdef bint flusher_runs = False
 cdef bint flusher_sleeps = False
+# How long what is put in waits for the flusher: FLUSH_AFTER, or more while there are many streams.
+cdef int64_t flusher_pace = FLUSH_AFTER
 
 
 cdef bint out_empty(Out *out) noexcept nogil:
@@ -419,7 +496,7 @@ cdef void timespec_of(int64_t at, timespec *result) noexcept nogil:
 
 
 cdef void *flusher_main(void *unused) noexcept nogil:
-    global flusher_sleeps
+    global flusher_sleeps, flusher_pace
     cdef Out *out
     cdef Out *following
     cdef int64_t now
@@ -438,7 +515,7 @@ cdef void *flusher_main(void *unused) noexcept nogil:
             if not out.listed and out_empty(out):
                 # Nothing came since the flag went.
                 out_unlist(out)
-            elif out.due <= now:
+            elif load_time(out.due) <= now:
                 pthread_mutex_lock(&out.mutex)
                 wake = -1
                 if not out_empty(out) and out.fd >= 0 and not out.blocked and not out.error:
@@ -451,22 +528,25 @@ cdef void *flusher_main(void *unused) noexcept nogil:
                     out_unlist(out)
                 else:
                     store(out.listed, False)
-                    out.due = now + FLUSH_AFTER
-                    if earliest == 0 or out.due < earliest:
-                        earliest = out.due
+                    store_time(out.due, now + flusher_pace)
+                    if earliest == 0 or now + flusher_pace < earliest:
+                        earliest = now + flusher_pace
                 if wake >= 0:
                     c_write(wake, &one, sizeof(one))
                 pthread_mutex_unlock(&out.mutex)
-            elif earliest == 0 or out.due < earliest:
-                earliest = out.due
+            elif earliest == 0 or load_time(out.due) < earliest:
+                earliest = load_time(out.due)
             out = following
+        # A round over many streams takes long. It is not to be all that there is time for, nor are writes to be small
+        # because there are many of them.
+        store_time(flusher_pace, min(max(4 * (ticks() - now), FLUSH_AFTER), FLUSH_AT_MOST))
         if earliest:
             idle_rounds = 0
         else:
             # A stream of bursts comes back within the next rounds; waking a sleeper each time would cost the sender
             # a system call, so the thread looks in ten times more before it sleeps for good.
             idle_rounds += 1
-            earliest = now + FLUSH_AFTER
+            earliest = now + flusher_pace
         if idle_rounds > 10:
             flusher_sleeps = True
             while flusher_first == NULL:
@@ -628,6 +708,52 @@ cdef class Stream:
         store_size(out.end, out.end + head + size)
         return out.end - load_size(out.start)
 
+    cpdef Py_ssize_t put_frame(self, bytes body) except -2:
+        """Put a message of one part, of less than 16 KiB, as one frame, if the flusher is going to write it.
+
+        Returns how many bytes wait now, or -1: nothing was put, since the flusher does not know of this stream (see
+        `schedule`) or a part is held.
+        """
+        cdef Out *out = self._out
+        cdef size_t size = PyBytes_GET_SIZE(body)
+        cdef char *place
+        cdef size_t head = 2 if size < 256 else 9
+        if size > 16383:
+            raise ValueError(f"put_frame() of {size} bytes; the most are 16383")
+        if not load(out.listed) or load_size(out.held_size):
+            return -1
+        if out.capacity - out.end < head + size:
+            self._make_room(head + size)
+        place = out.arena + out.end
+        if head == 2:
+            place[0] = 0
+            place[1] = <char>size
+        else:
+            # A long frame: its size in eight bytes, the most significant first.
+            memset(place, 0, 7)
+            place[0] = 2
+            place[7] = <char>(size >> 8)
+            place[8] = <char>size
+        memcpy(place + head, PyBytes_AS_STRING(body), size)
+        store_size(out.end, out.end + head + size)
+        return out.end - load_size(out.start)
+
+    # For compiled modules that make what they put where it is written from.
+    cdef char *room(self, size_t count) except NULL:
+        """Return where `count` bytes can be put behind what waits; `added` says that they are there."""
+        cdef Out *out = self._out
+        if load_size(out.held_size):
+            raise RuntimeError("room() behind a held part")
+        if out.capacity - out.end < count:
+            self._make_room(count)
+        return out.arena + out.end
+
+    cdef Py_ssize_t added(self, size_t count) noexcept:
+        """Count what was put into the room; return how many bytes wait now."""
+        cdef Out *out = self._out
+        store_size(out.end, out.end + count)
+        return out.end - load_size(out.start)
+
     cdef int _make_room(self, size_t count) except -1:
         cdef Out *out = self._out
         cdef size_t used
@@ -685,6 +811,7 @@ cdef class Stream:
         cdef Out *out = self._out
         cdef int error
         cdef bint done
+        cdef int64_t now
         if self.unwritten() >= GIL_FREE:
             with nogil:
                 pthread_mutex_lock(&out.mutex)
@@ -707,6 +834,11 @@ cdef class Stream:
                 free(out.arena)
                 out.arena = NULL
                 out.capacity = 0
+            if load(out.listed):
+                # What is put in from here on has its own time to wait; the flusher need not come before.
+                now = ticks()
+                store_time(out.due, now + load_time(flusher_pace))
+                store_time(out.flushed, now)
         pthread_mutex_unlock(&out.mutex)
         if error:
             raise OSError(error, _os.strerror(error))
@@ -723,7 +855,7 @@ cdef class Stream:
         try:
             running = flusher_start()
             if running and not out.listed:
-                out.due = now + FLUSH_AFTER
+                store_time(out.due, now + load_time(flusher_pace))
                 store(out.listed, True)
                 if not out.in_list:
                     out.in_list = True
@@ -743,7 +875,7 @@ cdef class Stream:
         return load(self._out.listed)
 
     cpdef int64_t flushed(self) except? -1:
-        """Return when the flusher last wrote, in ns of the clock; 0 for never."""
+        """Return when what the flusher has was last written, by whomever, in ns of the clock; 0 for never."""
         return load_time(self._out.flushed)
 
     def close(self) -> None:
@@ -807,11 +939,23 @@ cdef int milliseconds(int64_t timeout) noexcept:
     return <int>timeout if timeout < 2147483647 else 2147483647
 
 
+cdef list entries(epoll_event *events, int count):
+    """Return what epoll_wait found, each as `fd << 32 | mask`."""
+    cdef list found = []
+    cdef int index
+    for index in range(count):
+        found.append((<int64_t>events[index].data.fd << 32) | events[index].events)
+    return found
+
+
 cdef class Pollset:
     """The descriptors that one owner waits on, as one descriptor: an epoll, level-triggered."""
 
     def __cinit__(self):
         self.fd = -1
+        self._trust = 0
+        self._short = 0
+        self._declined = 0
 
     def __init__(self):
         self.fd = epoll_create1(EPOLL_CLOEXEC)
@@ -849,26 +993,75 @@ cdef class Pollset:
         """
         cdef epoll_event events[64]
         cdef int count
-        cdef int index
         cdef int fd = self.fd
         cdef int wait_ms = milliseconds(timeout)
-        cdef list ready = []
+        cdef int64_t began
         if wait_ms == 0:
             count = epoll_wait(fd, events, 64, 0)
         else:
             # One that came before this would otherwise wait for the next wake.
             PyErr_CheckSignals()
             with nogil:
-                count = epoll_wait(fd, events, 64, wait_ms)
+                began = ticks()
+                count = 0
+                if self._trust > 0:
+                    count = self._wait_awake(events, began)
+                if count == 0:
+                    count = epoll_wait(fd, events, 64, wait_ms)
+                    self._note(ticks() - began)
         if count < 0:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)
             if wait_ms != 0:
                 PyErr_CheckSignals()
-            return ready
-        for index in range(count):
-            ready.append((<int64_t>events[index].data.fd << 32) | events[index].events)
-        return ready
+            return []
+        return entries(events, count)
+
+    cpdef bint expects(self) except -1:
+        """Return whether something is likely to come so soon that `glance` is worth it; now and then it is a try."""
+        if self._trust > 0:
+            return True
+        if one_processor:
+            return False
+        self._declined = self._declined + 1
+        if self._declined < REGAIN:
+            return False
+        self._declined = 0
+        self._trust = 1
+        return True
+
+    cpdef list glance(self):
+        """Look again and again for 50 µs at most, without the GIL; else as `wait`."""
+        cdef epoll_event events[64]
+        cdef int count
+        with nogil:
+            count = self._wait_awake(events, ticks())
+        return entries(events, count)
+
+    cdef int _wait_awake(self, void *events, int64_t began) noexcept nogil:
+        """Look again and again for a moment, letting others run in between; return what epoll_wait returned."""
+        cdef int count
+        while True:
+            count = epoll_wait(self.fd, <epoll_event *>events, 64, 0)
+            if count != 0:
+                if self._trust < MOST_TRUST:
+                    self._trust = self._trust + 1
+                return count
+            if ticks() - began > AWAKE:
+                self._trust = self._trust - 2
+                self._short = 0
+                return 0
+            sched_yield()
+
+    cdef void _note(self, int64_t took) noexcept nogil:
+        """A wait was slept through. After a row of short ones, the next begins awake."""
+        if took > SHORT_WAIT or one_processor:
+            self._short = 0
+        else:
+            self._short = self._short + 1
+            if self._short >= REGAIN:
+                self._short = 0
+                self._trust = 1
 
     cpdef bint ready(self) except -1:
         """Return whether a wait would find something."""

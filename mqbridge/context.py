@@ -14,6 +14,7 @@ from mqbridge.context_options import ContextOptions
 from mqbridge.engine.hub import Hub
 from mqbridge.errors import ZMQError
 from mqbridge.socket import Socket
+from mqbridge.zap import Zap
 
 _OWN_NAMES = {member.name.lower(): member for member in ContextOption}
 _OPTION_NAMES = {name.lower(): member for name, member in SocketOption.__members__.items()}
@@ -57,6 +58,7 @@ class Context:
         self._shadows = bool(shadow)
         if not shadow:
             self._hub = Hub(ContextOptions(io_threads))
+            self._hub.zap = Zap(self._hub.names)
         else:
             self._hub = _number(shadow) if isinstance(shadow, int) else shadow._hub
 

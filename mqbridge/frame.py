@@ -17,7 +17,7 @@ from mqbridge.message import as_bytes
 COPY_THRESHOLD = 65536
 
 
-class _Use:
+class Use:
     """Who still uses the data of a tracked frame: the frame and its copies, and messages on their way."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class MessageTracker:
         self.events: set[Any] = set()
         self.peers: set[MessageTracker] = set()
         for thing in towatch:
-            if isinstance(thing, (Event, Sent, _Use)):
+            if isinstance(thing, (Event, Sent, Use)):
                 self.events.add(thing)
             elif isinstance(thing, MessageTracker):
                 self.peers.add(thing)
@@ -153,7 +153,7 @@ class Frame(_sys.Buffer):
         # What the peer said of itself, and the connection's descriptor, -1 for none.
         self._properties: dict[str, _bytes] = {}
         self._source = -1
-        self._use: _Use | None = None
+        self._use: Use | None = None
         if track:
             if copy is None:
                 threshold = COPY_THRESHOLD if copy_threshold is None else copy_threshold
@@ -161,7 +161,7 @@ class Frame(_sys.Buffer):
             if data is None or copy:
                 self.tracker = FINISHED
             else:
-                self._use = self.tracker_event = _Use()
+                self._use = self.tracker_event = Use()
                 self._use.frames = 1
                 self.tracker = MessageTracker(self._use)
 
@@ -170,10 +170,7 @@ class Frame(_sys.Buffer):
         """Return a frame that has come by `pipe`."""
         frame = cls(data, track=track, copy=True)
         frame.more = more
-        if pipe is not None:
-            frame._properties = pipe.metadata
-            outlet = pipe.outlet
-            frame._source = outlet.stream.fd if hasattr(outlet, "stream") else -1
+        frame._properties, frame._source = came_by(pipe)
         return frame
 
     def __del__(self) -> None:
@@ -220,21 +217,7 @@ class Frame(_sys.Buffer):
         TypeError
             The option is neither a number nor text.
         """
-        if isinstance(option, int):
-            if option == MessageOption.MORE:
-                return int(self.more)
-            if option == MessageOption.SHARED:
-                return 0
-            if option == MessageOption.SRCFD and self._source >= 0:
-                return self._source
-        elif isinstance(option, (str, _bytes)):
-            name = option if isinstance(option, str) else option.decode("ascii", "replace")
-            value = _property(self._properties, name)
-            if value is not None:
-                return value.decode("utf-8", "replace")
-        else:
-            raise TypeError(f"get({option!r}): expected a MessageOption or a property's name")
-        raise ZMQError(errno.EINVAL, f"get({option!r}): this message has no such option or property")
+        return read_option(option, self.more, self._properties, self._source)
 
     def set(self, option: int | str, value: Any) -> None:
         """Raise ZMQError EINVAL: no option of a frame can be set."""
@@ -257,6 +240,33 @@ class Frame(_sys.Buffer):
         size = len(self.data)
         shown = repr(self.data) if size <= 16 else f"{self.data[:12]!r}...{size} bytes"
         return f"<mqbridge.{type(self).__name__}({shown})>"
+
+
+def read_option(option: int | str, more: bool, properties: dict[str, bytes], source: int) -> int | str:
+    """Return what `Frame.get` returns, or raise as it does; `source` is the connection's descriptor, -1 for none."""
+    if isinstance(option, int):
+        if option == MessageOption.MORE:
+            return int(more)
+        if option == MessageOption.SHARED:
+            return 0
+        if option == MessageOption.SRCFD and source >= 0:
+            return source
+    elif isinstance(option, (str, bytes)):
+        name = option if isinstance(option, str) else option.decode("ascii", "replace")
+        value = _property(properties, name)
+        if value is not None:
+            return value.decode("utf-8", "replace")
+    else:
+        raise TypeError(f"get({option!r}): expected a MessageOption or a property's name")
+    raise ZMQError(errno.EINVAL, f"get({option!r}): this message has no such option or property")
+
+
+def came_by(pipe: Any) -> tuple[dict[str, bytes], int]:
+    """Return what the peer at the other end of a pipe said of itself, and the connection's descriptor, -1 for none."""
+    if pipe is None:
+        return {}, -1
+    outlet = pipe.outlet
+    return pipe.metadata, outlet.stream.fd if hasattr(outlet, "stream") else -1
 
 
 def _property(properties: dict[str, bytes], name: str) -> bytes | None:

@@ -13,10 +13,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from .constants import Errno, SocketOption, SocketType, _OptType
+from . import sodium
+from .constants import Errno, SecurityMechanism, SocketOption, SocketType, _OptType
 from .errors import ZMQError
+from .mechanism_options import CURVE_KEYS, KEY, NEED_SODIUM, SECRETS, SERVERS, choose_mechanism, key_bytes
 
-_INT_MAX = 2**31 - 1
+_INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
@@ -62,12 +64,16 @@ _MESSAGES = "messages; 0 is no limit"
 _SYSTEM = "-1 leaves it to the operating system"
 
 _ON = "a positive value"
+_LAST = "and the first message goes to the last subscriber only"
 
 _ROUTER = (SocketType.ROUTER,)
 _PROBING = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
 _STREAM = (SocketType.STREAM,)
 _NAMING = (SocketType.ROUTER, SocketType.STREAM)
 _REQ = (SocketType.REQ,)
+_DEALER = (SocketType.DEALER,)
+_GREETING = (SocketType.DEALER, SocketType.ROUTER)
+_XPUB = (SocketType.XPUB,)
 _PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
 _TOPICAL = (SocketType.PUB, SocketType.XPUB, SocketType.XSUB)
 
@@ -102,6 +108,9 @@ _ROWS = (
     Option(SocketOption.TCP_MAXRT, 0, 0, _INT_MAX, _NEXT, "milliseconds a connection may go unanswered; 0: any"),
     Option(SocketOption.METADATA, b"", 4, _INT_MAX, _NEXT, "X-name:value, told to peers; each one set is added"),
     Option(SocketOption.BINDTODEVICE, b"", 1, 16, _NEXT, "the name of a network interface"),
+    Option(SocketOption.SOCKS_PROXY, b"", 1, _INT_MAX, _NEXT, "host:port of a SOCKS5 proxy to connect by"),
+    Option(SocketOption.SOCKS_USERNAME, b"", 0, 255, _NEXT, "bytes; empty: the proxy is to ask for no name"),
+    Option(SocketOption.SOCKS_PASSWORD, b"", 0, 255, _NEXT, "bytes, for SOCKS_USERNAME"),
     Option(SocketOption.USE_FD, -1, -1, _INT_MAX, _NEXT, "a listening descriptor to bind with; -1 makes one"),
     Option(SocketOption.CONFLATE, 0, 0, 1, _NEXT, "1 keeps only the last message"),
     Option(SocketOption.ROUTER_MANDATORY, 0, 0, _INT_MAX, _NOW, f"{_ON} makes a message to nobody an error", _ROUTER),
@@ -117,6 +126,20 @@ _ROWS = (
     Option(SocketOption.XPUB_WELCOME_MSG, b"", 0, _INT_MAX, _NEXT, "a new subscriber's first message", _PUBLISHERS),
     Option(SocketOption.ONLY_FIRST_SUBSCRIBE, 0, 0, _INT_MAX, _NOW, f"{_ON} looks at first parts only", _TOPICAL),
     Option(SocketOption.INVERT_MATCHING, 0, 0, 1, _NOW, "1 delivers what does not match"),
+    Option(SocketOption.PLAIN_SERVER, 0, 0, 1, _NEXT, "1 asks the ZAP handler for each user"),
+    Option(SocketOption.PLAIN_USERNAME, b"", 1, 255, _NEXT, "bytes"),
+    Option(SocketOption.PLAIN_PASSWORD, b"", 1, 255, _NEXT, "bytes"),
+    Option(SocketOption.CURVE_SERVER, 0, 0, 1, _NEXT, "1 is the side whose key the others know"),
+    Option(SocketOption.CURVE_PUBLICKEY, b"", 32, 40, _NEXT, f"{KEY}; of a client; from CURVE_SECRETKEY if not set"),
+    Option(SocketOption.CURVE_SECRETKEY, b"", 32, 40, _NEXT, KEY),
+    Option(SocketOption.CURVE_SERVERKEY, b"", 32, 40, _NEXT, f"{KEY}; of the server that a client connects to"),
+    Option(SocketOption.ZAP_DOMAIN, b"", 1, 255, _NEXT, "what the ZAP handler is told; NULL asks it only with one"),
+    Option(SocketOption.ZAP_ENFORCE_DOMAIN, 0, _INT_MIN, _INT_MAX, _NEXT, "1 lets nobody in whom no handler was asked"),
+    Option(SocketOption.XPUB_MANUAL_LAST_VALUE, 0, 0, _INT_MAX, _NOW, f"{_ON}: XPUB_MANUAL, {_LAST}", _XPUB),
+    Option(SocketOption.ROUTER_NOTIFY, 0, 0, 3, _NEXT, "of which peers an empty message tells: RouterNotify", _ROUTER),
+    Option(SocketOption.HELLO_MSG, b"", 0, _INT_MAX, _NEXT, "the first message to each new peer", _GREETING),
+    Option(SocketOption.DISCONNECT_MSG, b"", 0, _INT_MAX, _NEXT, "to receive when an accepted peer leaves", _ROUTER),
+    Option(SocketOption.HICCUP_MSG, b"", 0, _INT_MAX, _NEXT, "to receive when a connection breaks", _DEALER),
     Option(SocketOption.STREAM_NOTIFY, 1, 0, 1, _NEXT, "1 tells of connections that come and go", _STREAM),
 )
 # fmt: on
@@ -134,6 +157,7 @@ ANSWERED_BY_SOCKET: frozenset[int] = frozenset(
         SocketOption.LAST_ENDPOINT,
         SocketOption.MECHANISM,
         SocketOption.THREAD_SAFE,
+        SocketOption.TOPICS_COUNT,
     )
 )
 
@@ -141,18 +165,25 @@ ANSWERED_BY_SOCKET: frozenset[int] = frozenset(
 class Options:
     """The values of one socket's options, one attribute for each row of the table."""
 
-    __slots__ = (*(row.attribute for row in _ROWS), "linger_set", "properties")
+    __slots__ = (*(row.attribute for row in _ROWS), "linger_set", "properties", "mechanism", "as_server")
 
     affinity: int
     backlog: int
     bindtodevice: bytes
     conflate: int
+    curve_publickey: bytes
+    curve_secretkey: bytes
+    curve_server: int
+    curve_serverkey: bytes
     connect_routing_id: bytes
     connect_timeout: int
+    disconnect_msg: bytes
     handshake_ivl: int
     heartbeat_ivl: int
     heartbeat_timeout: int
     heartbeat_ttl: int
+    hello_msg: bytes
+    hiccup_msg: bytes
     immediate: int
     invert_matching: int
     ipv6: int
@@ -160,6 +191,9 @@ class Options:
     maxmsgsize: int
     metadata: bytes
     only_first_subscribe: int
+    plain_password: bytes
+    plain_server: int
+    plain_username: bytes
     probe_router: int
     rcvbuf: int
     rcvhwm: int
@@ -171,10 +205,14 @@ class Options:
     req_relaxed: int
     router_handover: int
     router_mandatory: int
+    router_notify: int
     routing_id: bytes
     sndbuf: int
     sndhwm: int
     sndtimeo: int
+    socks_password: bytes
+    socks_proxy: bytes
+    socks_username: bytes
     stream_notify: int
     tcp_keepalive: int
     tcp_keepalive_cnt: int
@@ -184,17 +222,24 @@ class Options:
     tos: int
     use_fd: int
     xpub_manual: int
+    xpub_manual_last_value: int
     xpub_nodrop: int
     xpub_verbose: int
     xpub_verboser: int
     xpub_welcome_msg: bytes
+    zap_domain: bytes
+    zap_enforce_domain: int
     linger_set: bool
     properties: dict[str, bytes]
+    mechanism: int
+    as_server: bool
 
     def __init__(self) -> None:
         for row in _ROWS:
             setattr(self, row.attribute, row.default)
         self.properties = {}  # all that METADATA was set to
+        self.mechanism = int(SecurityMechanism.NULL)  # MECHANISM, which the options of a mechanism set
+        self.as_server = False  # whether this side asks for credentials
         self.linger_set = False  # whether the user chose LINGER, and did not just get the default
 
     def copy(self) -> Options:
@@ -233,7 +278,7 @@ def set_option(options: Options, socket_type: int, option: int, value: int | byt
         return
     inverted = option == SocketOption.IPV4ONLY
     row = _row(SocketOption.IPV6 if inverted else option, socket_type)
-    call = f"set({_name(option)}, {value!r})"
+    call = _call(option, value)
     if row is None:
         if option in ANSWERED_BY_SOCKET:
             raise ZMQError(Errno.EINVAL, f"{call}: this option is read-only; use get()")
@@ -249,10 +294,28 @@ def set_option(options: Options, socket_type: int, option: int, value: int | byt
     # A plain int also of a bool or an enum, so that reading it back gives no surprise.
     if option == SocketOption.METADATA:
         options.properties = {**options.properties, **_property(call, value)}
+    if option == SocketOption.ZAP_ENFORCE_DOMAIN:
+        measured = int(measured != 0)
     stored = value if isinstance(value, bytes) else measured
+    if option in NEED_SODIUM and not sodium.available():
+        raise ZMQError(Errno.EINVAL, f"{call}: {sodium.MISSING}")
+    if option in CURVE_KEYS and isinstance(value, bytes):
+        key = key_bytes(value)
+        if key is None:
+            raise ZMQError(Errno.EINVAL, f"{call}: expected {KEY}")
+        stored = key
+    choose_mechanism(options, option, measured)
     setattr(options, row.attribute, 1 - measured if inverted else stored)
     if option == SocketOption.LINGER:
         options.linger_set = True
+    if option == SocketOption.XPUB_MANUAL_LAST_VALUE:
+        options.xpub_manual = measured
+
+
+def _call(option: int, value: object) -> str:
+    """Return how an option was set, for an error; a secret is not shown."""
+    shown = f"<{type(value).__name__}>" if option in SECRETS else repr(value)
+    return f"set({_name(option)}, {shown})"
 
 
 def _property(call: str, value: int | bytes) -> dict[str, bytes]:
@@ -284,6 +347,10 @@ def get_option(options: Options, socket_type: int, option: int) -> int | bytes:
         option = SocketOption.SNDHWM
     if option == SocketOption.IPV4ONLY:
         return 1 - options.ipv6
+    if option in SERVERS:
+        return int(options.as_server and options.mechanism == SERVERS[option])
+    if option in CURVE_KEYS:
+        raise ZMQError(Errno.EINVAL, f"get({_name(option)}): keys are not given out again")
     row = _row(option, socket_type)
     if row is None:
         raise _unsupported(f"get({_name(option)})", option, socket_type)
@@ -318,12 +385,12 @@ def _check_type(option: int, value: object) -> None:
     """Raise TypeError unless `value` is of the option's type, which for unknown options is int."""
     _check_number("set", option)
     if isinstance(value, str):
-        raise TypeError(f"set({_name(option)}, {value!r}): text is not allowed; encode it or use set_string()")
+        raise TypeError(f"{_call(option, value)}: text is not allowed; encode it or use set_string()")
     member = _member(option)
     wanted = bytes if member is not None and member._opt_type is _OptType.BYTES else int
     if not isinstance(value, wanted):
         expected = f"expected {wanted.__name__}, got {type(value).__name__}"
-        raise TypeError(f"set({_name(option)}, {value!r}): {expected}")
+        raise TypeError(f"{_call(option, value)}: {expected}")
 
 
 def _unsupported(call: str, option: int, socket_type: int) -> ZMQError:

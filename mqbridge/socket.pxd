@@ -1,3 +1,5 @@
+cimport cython
+
 from mqbridge.engine.driver cimport Driver
 
 cdef int _DONTWAIT
@@ -14,6 +16,8 @@ cdef class MessageSocket:
 
     cdef _send_part(self, data, int flags, bint copy, bint track)
 
+    cpdef send_followed(self, bytes part, int flags)
+
     cdef _complete(self)
 
     cdef tuple _tracked(self, data, bint copy, bint track)
@@ -27,3 +31,8 @@ cdef class MessageSocket:
     cdef _send_frames(self, list parts, int flags, bint copy, bint track)
 
     cpdef recv_multipart(self, int flags=*, bint copy=*, bint track=*)
+
+    @cython.locals(many=list, at=Py_ssize_t)
+    cpdef send_many(self, messages, int flags=*)
+
+    cpdef recv_many(self, Py_ssize_t max=*, timeout=*)

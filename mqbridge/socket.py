@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import random
 import warnings
 import weakref
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from mqbridge.frame import COPY_THRESHOLD, FINISHED, Frame, MessageTracker
 from mqbridge.message import as_bytes, as_message, fill, room_in
 from mqbridge.patterns.registry import PATTERNS
 from mqbridge.socket_codecs import SocketCodecs
+from mqbridge.socket_monitors import SocketMonitors
 from mqbridge.socket_options import SocketOptions
 
 _DONTWAIT = 1
@@ -87,15 +87,23 @@ class MessageSocket:
 
     def _send_part(self, data: Any, flags: int, copy: bool, track: bool) -> MessageTracker | None:
         part, tracker, wanted = self._tracked(data, copy, track)
-        sent = Sent(self._driver) if wanted else None
+        if wanted:
+            return _follow(data, self.send_followed(part, flags))
         more = flags & _SNDMORE != 0
         self._driver.send(part, more, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
-        if sent is not None:
-            self._unsent = [*(self._unsent or ()), sent]
-            tracker = _follow(data, sent)
         if not more:
             self._complete()
         return tracker
+
+    def send_followed(self, part: bytes, flags: int) -> Sent:
+        """Send one part, as `send` does, and return what says when its message has left."""
+        sent = Sent(self._driver)
+        more = flags & _SNDMORE != 0
+        self._driver.send(part, more, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+        self._unsent = [*(self._unsent or ()), sent]
+        if not more:
+            self._complete()
+        return sent
 
     def _complete(self) -> None:
         """A whole message was sent: so were its parts."""
@@ -227,6 +235,78 @@ class MessageSocket:
         message: Any = self._driver.receive_whole(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
         return [message] if type(message) is bytes else list(message)
 
+    def send_many(self, messages: Iterable[Any], flags: int = 0) -> int:
+        """Send messages one after the other, with much less to do for each than `send` has; return how many were sent.
+
+        Parameters
+        ----------
+        messages
+            Each is a message of one part (bytes or another contiguous buffer), or a list or tuple of parts. All of
+            them are looked at before the first one is sent.
+        flags
+            DONTWAIT: do not block.
+
+        Returns
+        -------
+        How many messages were sent: less than there are if SNDTIMEO was over (or with DONTWAIT no peer had room)
+        for the next one, or that was refused for another reason, which sending it again tells. `messages[n:]` is
+        what is left.
+
+        Raises
+        ------
+        Again, ZMQError, ContextTerminated
+            As `send`, if it was the first message that could not be sent.
+        TypeError, BufferError, ValueError
+            One of them is no message; nothing was sent.
+        """
+        many = list(messages) if not isinstance(messages, _ONE_PART) else None
+        if many is None:
+            raise TypeError(f"send_many({type(messages).__name__}): give a list of messages; for one use send()")
+        for at, message in enumerate(many):
+            if type(message) is not bytes:
+                many[at] = _whole(message)
+        if not many:
+            return 0
+        return self._driver.send_many(many, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+
+    def recv_many(self, max: int = 1000, timeout: float | None = None) -> list[Any]:
+        """Receive whole messages: wait for the first one, then take what is there, with much less to do for each.
+
+        Parameters
+        ----------
+        max
+            The most messages to return, at least 1.
+        timeout
+            How long to wait for the first message, in ms: 0 not at all, negative for ever, None as RCVTIMEO says.
+
+        Returns
+        -------
+        One message or more, oldest first: bytes for one of a single part, a list of bytes for one of several. Of a
+        message begun with `recv` the rest comes first. REQ and REP return one.
+
+        Raises
+        ------
+        Again
+            No message has come in time.
+        ZMQError, ContextTerminated
+            As `recv`.
+        ValueError
+            `max` is less than 1.
+        """
+        if max < 1:
+            raise ValueError(f"recv_many(max={max!r}): take at least 1 message")
+        wait = _FROM_OPTIONS if timeout is None else -1 if timeout < 0 else int(timeout)
+        return self._driver.receive_many(max, wait, self._view)
+
+
+def _whole(message: Any) -> Any:
+    """Return one of many messages, of one part or several, as it travels inside."""
+    if isinstance(message, Frame):
+        return message.data
+    if isinstance(message, (list, tuple)):
+        return as_message([part.data if isinstance(part, Frame) else part for part in message])
+    return as_bytes(message)
+
 
 def _follow(data: Any, sent: Sent) -> MessageTracker | None:
     """Return the tracker of a part that is being sent: the frame's own, or a new one."""
@@ -237,7 +317,7 @@ def _follow(data: Any, sent: Sent) -> MessageTracker | None:
     return MessageTracker(sent)
 
 
-class Socket(MessageSocket, SocketOptions, SocketCodecs):
+class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
     """A ZeroMQ socket, made by `Context.socket`.
 
     Any thread may use it; calls are serialised. `FD` and `EVENTS` are as in the libzmq manual (zmq_getsockopt), for
@@ -296,6 +376,10 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         `address` is the socket, or its `underlying` number; then the `context` of the new object is None.
         """
         return cls(address) if isinstance(address, Socket) else cls(shadow=address)
+
+    def alias(self) -> Socket:
+        """Return another object for the same socket, as `shadow` does, that receives what this one receives."""
+        return Socket.shadow(self)
 
     @property
     def underlying(self) -> int:
@@ -365,6 +449,8 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         if min_port == 49152 and max_port == 65536:
             self.bind(f"{addr}:*")
             return int(self._driver.last_endpoint.rpartition(":")[2])
+        import random  # it takes long, and this is all it is for
+
         for _ in range(max_tries):
             port = random.randrange(min_port, max_port)
             try:
@@ -385,6 +471,16 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         self._checked()
         found = wait_for([(self, int(flags))], timeout)
         return found[0][1] if found else 0
+
+    def glance(self) -> bool:
+        """Stay awake, for 50 µs at most, for a message that is likely to come; return whether one has.
+
+        False at once if none is likely: when the last messages took longer, interpreted, or with one processor.
+        For adapters of event loops, after a `recv` that would block and before they let the loop sleep, which takes
+        longer. The GIL is free meanwhile.
+        """
+        found: bool = self._driver.glance()
+        return found
 
     def fileno(self) -> int:
         """Return FD, so that selectors and loops take the socket itself. The edge rules of FD hold."""
@@ -445,9 +541,13 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs):
         self.close()
 
     def __del__(self) -> None:
-        if self._closed_here or self._shadows:
+        if self._closed_here:
             return
         driver = self._driver
+        if self._shadows:
+            if self._view is not None:
+                driver.engine.abandon(self._view)
+            return
         if driver.closing or driver.stopped == errno.ECHILD:
             return
         text = f"unclosed socket {self!r}"

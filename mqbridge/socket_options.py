@@ -11,6 +11,7 @@ from mqbridge.errors import ZMQError
 
 # With the aliases.
 _OPTION_NAMES = {name.lower(): member for name, member in SocketOption.__members__.items()}
+_TOPICAL = (SocketType.PUB, SocketType.SUB, SocketType.XPUB, SocketType.XSUB)
 _MARKS = (SocketOption.HWM, SocketOption.SNDHWM, SocketOption.RCVHWM)
 
 
@@ -68,9 +69,14 @@ class SocketOptions:
             return int(driver.more)
         if option == SocketOption.LAST_ENDPOINT:
             return driver.last_endpoint.encode("utf-8", "surrogateescape")
-        if option in (SocketOption.MECHANISM, SocketOption.THREAD_SAFE):
-            # NULL, and what libzmq says of the classic types. (Ours serialise threads all the same.)
+        if option == SocketOption.MECHANISM:
+            return driver.options.mechanism
+        if option == SocketOption.THREAD_SAFE:
+            # What libzmq says of the classic types. Ours serialise threads all the same.
             return 0
+        if option == SocketOption.TOPICS_COUNT and self.socket_type in _TOPICAL:
+            driver.events(None)
+            return driver.pattern.topics_count()
         return options.get_option(driver.options, self.socket_type, option)
 
     setsockopt = set
@@ -79,7 +85,7 @@ class SocketOptions:
     def set_string(self, option: int, value: str, encoding: str = "utf-8") -> None:
         """Set a bytes option from text."""
         if not isinstance(value, str):
-            raise TypeError(f"set_string({value!r}): expected str, got {type(value).__name__}; for bytes use set()")
+            raise TypeError(f"set_string({option!r}): expected str, got {type(value).__name__}; for bytes use set()")
         self.set(option, value.encode(encoding))
 
     def get_string(self, option: int, encoding: str = "utf-8") -> str:

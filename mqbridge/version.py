@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 __all__ = [
     "DRAFT_API",
     "IPC_PATH_MAX_LEN",
@@ -53,4 +55,5 @@ def has(capability: str) -> bool:
 
     A name that nobody knows gives False, as the libzmq manual says at zmq_has.
     """
-    return capability.lower() in _CAPABILITIES
+    name = capability.lower()
+    return name in _CAPABILITIES or (name == "curve" and find_spec("nacl") is not None)

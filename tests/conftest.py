@@ -1,14 +1,17 @@
-"""What all tests share: one factor for durations, and a look at leaked descriptors."""
+"""What all tests share: one factor for durations, a pipe and threads to use, and a look at leaked descriptors."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import os
+import runpy
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +27,13 @@ def pytest_report_header() -> str:
     return f"mqbridge {mqbridge.__version__}: {'compiled' if mqbridge.COMPILED else 'interpreted'}"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With --numprocesses=auto, three processes for two processors: tests wait for something half of the time."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(processors + (processors + 1) // 2, 16)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
     """Ctrl-C arrives, here and in processes that tests start, also where a shell has us in the background."""
@@ -36,6 +46,26 @@ def interruptible() -> Iterator[None]:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What is shipped, built once for all processes that run the tests; see distributions.py."""
+    mine = tmp_path_factory.getbasetemp()
+    shared = mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
+    return runpy.run_path(str(Path(__file__).with_name("distributions.py")))["distributions"](shared)
+
+
+@pytest.fixture(scope="session")
+def installed(distributions: Any) -> Path:
+    """The Python of a virtual environment that has the wheel and nothing else."""
+    return Path(distributions.environment("bare"))
+
+
+@pytest.fixture(scope="session")
+def installed_with_all(distributions: Any) -> Path:
+    """The Python of a virtual environment that has the wheel with the extra `all`."""
+    return Path(distributions.environment("all", "[all]"))
 
 
 @pytest.fixture
@@ -55,6 +85,22 @@ def wait_for() -> Callable[..., None]:
             time.sleep(0.001)
 
     return wait
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """An ordinary pipe: the end to read from, and the one to write to."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads. What runs in them has a limit for each wait."""
+    with ThreadPoolExecutor(8) as threads:
+        yield threads
 
 
 @pytest.fixture

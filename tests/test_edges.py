@@ -248,22 +248,6 @@ def pair(make: Make, join: Join, settle: Settle, transport: str) -> Pair:
     return connected
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads. What runs in them has a limit for each wait."""
-    with ThreadPoolExecutor(8) as threads:
-        yield threads
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """An ordinary pipe."""
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        os.close(end)
-
-
 MESSAGES = [b"%d" % number for number in range(100)]
 
 

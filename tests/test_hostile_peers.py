@@ -83,13 +83,13 @@ def announces_a_huge_handshake(handle: system.socket) -> None:
     read_to_the_end(handle)
 
 
-def speaks_zmtp_1(handle: system.socket) -> None:
-    handle.sendall(b"\x01\x00\x04\x00abc")
+def speaks_tls(handle: system.socket) -> None:
+    handle.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(506))
     read_to_the_end(handle)
 
 
-def speaks_zmtp_2(handle: system.socket) -> None:
-    handle.sendall(SIGNATURE + b"\x01\x08\x00\x00\x00\x03abc")
+def speaks_a_broken_zmtp_2(handle: system.socket) -> None:
+    handle.sendall(SIGNATURE + b"\x01\x02\x04\x00\x00\x03abc")
     read_to_the_end(handle)
 
 
@@ -175,8 +175,8 @@ HOSTILE: list[Act] = [
     greets_with_garbage_behind_a_good_signature,
     shakes_hands_with_garbage,
     announces_a_huge_handshake,
-    speaks_zmtp_1,
-    speaks_zmtp_2,
+    speaks_tls,
+    speaks_a_broken_zmtp_2,
     is_of_the_wrong_type,
     is_silent_after_half_a_greeting,
     is_silent_from_the_beginning,

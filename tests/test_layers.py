@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "mqbridge"
 
 # What a unit may import besides itself. Units of one layer do not import each other.
-BASE = {"constants", "context_options", "errors", "options", "message", "version"}
+BASE = {"constants", "context_options", "errors", "mechanism_options", "message", "options", "sodium", "version", "z85"}
 UNITS = dict.fromkeys(BASE, "base") | {
     "_originals": "_sys",
     "_sys": "_sys",
@@ -21,9 +21,10 @@ UNITS = dict.fromkeys(BASE, "base") | {
     "patterns": "patterns",
     "transports": "transports",
     "engine": "engine",
-    **dict.fromkeys(("context", "frame", "socket", "socket_options", "socket_codecs"), "api"),
-    **dict.fromkeys(("poller", "monitor", "proxy", "zap"), "api"),
+    **dict.fromkeys(("context", "frame", "socket", "socket_options", "socket_codecs", "socket_monitors"), "api"),
+    **dict.fromkeys(("devices", "poller", "monitor", "proxy", "zap"), "api"),
     "loops": "loops",
+    "auth": "auth",
     "pyzmq": "pyzmq",
     "cli": "programs",
     "__main__": "programs",
@@ -40,6 +41,7 @@ LAYERS = {
     "api": 4,
     "names": 5,
     "loops": 5,
+    "auth": 5,
     "pyzmq": 6,
     "programs": 6,
 }

@@ -13,7 +13,9 @@ import zmq
 from mqbridge import Errno, SocketOption, SocketType, ZMQError
 from mqbridge.options import ANSWERED_BY_SOCKET, TABLE, Option, Options, get_option, set_option, subscribes
 
-ROWS = list(TABLE.values())
+# A stock libzmq is built without these.
+DRAFTS = {"XPUB_MANUAL_LAST_VALUE", "ROUTER_NOTIFY", "HELLO_MSG", "DISCONNECT_MSG", "HICCUP_MSG"}
+ROWS = [row for row in TABLE.values() if row.name not in DRAFTS]
 INT_ROWS = [row for row in ROWS if not row.is_bytes]
 UNSUPPORTED = [
     option
@@ -72,8 +74,13 @@ def set_int_in_libzmq(
 @pytest.mark.parametrize("row", ROWS, ids=by_name)
 def test_each_row_has_its_attribute_and_default(row: Option, options: Options) -> None:
     assert getattr(options, row.attribute) == row.default
-    assert get_option(options, kind_of(row), row.option) == row.default
+    if row.name not in SECRET:
+        assert get_option(options, kind_of(row), row.option) == row.default
     assert row.meaning
+
+
+# Keys are not given out again: by libzmq's interface they are, by pyzmq's not.
+SECRET = {"CURVE_PUBLICKEY", "CURVE_SECRETKEY", "CURVE_SERVERKEY"}
 
 
 # What libzmq lets be set, and not be read. What a new socket does shows their defaults.
@@ -98,15 +105,19 @@ WRITE_ONLY = {
 @pytest.mark.parametrize("row", ROWS, ids=by_name)
 def test_defaults_are_those_of_libzmq(row: Option, context: zmq.Context[zmq.Socket[bytes]]) -> None:
     with context.socket(kind_of(row)) as socket:
-        if row.name in WRITE_ONLY:
+        if row.name in WRITE_ONLY | SECRET:
             with pytest.raises(zmq.ZMQError):
                 socket.getsockopt(row.option)
         else:
             assert socket.getsockopt(row.option) == row.default
 
 
+# What setting options leaves behind besides their values.
+STATE = ("linger_set", "properties", "mechanism", "as_server")
+
+
 def test_each_attribute_is_annotated_and_has_a_row() -> None:
-    assert set(Options.__slots__) == {row.attribute for row in ROWS} | {"linger_set", "properties"}
+    assert set(Options.__slots__) == {row.attribute for row in TABLE.values()} | set(STATE)
     assert set(Options.__annotations__) == set(Options.__slots__)
 
 
@@ -204,8 +215,10 @@ def test_none_is_ignored_silently(root: Path) -> None:
     text = "".join(path.read_text() for path in (root / "mqbridge").rglob("*.py") if path.name != "options.py")
     unread = {row.attribute for row in ROWS if not re.search(rf"\boptions\.{row.attribute}\b", text)}
     # There is one thread for all sockets of a context, so there is nothing to choose. What METADATA was set to goes on
-    # as `properties`.
-    assert unread == {"affinity", "metadata"} and re.search(r"\boptions\.properties\b", text)
+    # as `properties`, what PLAIN_SERVER and CURVE_SERVER were as `mechanism` and `as_server`.
+    assert unread == {"affinity", "metadata", "plain_server", "curve_server"}
+    for attribute in ("properties", "mechanism", "as_server"):
+        assert re.search(rf"\boptions\.{attribute}\b", text)
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 2])

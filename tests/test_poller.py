@@ -86,22 +86,6 @@ def poller(zmq_like: Any) -> Any:
 
 
 @pytest.fixture
-def pipe() -> Iterator[Pipe]:
-    """An ordinary pipe."""
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        os.close(end)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads."""
-    with ThreadPoolExecutor(4) as threads:
-        yield threads
-
-
-@pytest.fixture
 def ms(scaled: Scaled) -> int:
     """How long a poll may take that should take no time, in milliseconds."""
     return int(scaled(10) * 1000)

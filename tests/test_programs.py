@@ -193,6 +193,7 @@ def test_workers_in_processes(start: Start, folder: Path, one: str, other: str) 
     frontend, backend = server.word(), server.word()
     # Whatever the library of the server: one worker of each.
     workers = [start(library, "process_echo", "worker", backend) for library in LIBRARIES]
+    assert [worker.word() for worker in workers] == [backend] * len(workers)
     assert "client: all answers were right; " in start(other, "process_echo", "client", frontend).end()
     assert sum(sum(answered(worker.end(signal.SIGTERM))) for worker in workers) == 800
     server.end(signal.SIGINT)

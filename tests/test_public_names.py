@@ -90,10 +90,7 @@ WITHOUT = {
     "Stopwatch",
     "_FINISHED_TRACKER",
     "__revision__",
-    "curve_keypair",
-    "curve_public",
     "get_includes",
-    "proxy_steerable",
     "zmq_errno",
     "zmq_poll",
 }

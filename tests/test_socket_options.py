@@ -158,12 +158,15 @@ def test_errors_teach(ours: mqbridge.Socket) -> None:
         (lambda: ours.set(9999, 1), r"set\(9999, 1\): there is no such socket option"),
         (lambda: ours.get(9999), r"get\(9999\): there is no such socket option"),
         (lambda: ours.set(mqbridge.XPUB_VERBOSE, 1), r"set\(XPUB_VERBOSE, 1\): not supported yet on a PUSH socket"),
-        (lambda: ours.get(mqbridge.CURVE_SERVER), r"get\(CURVE_SERVER\): not supported yet on a PUSH socket"),
+        (lambda: ours.get(mqbridge.GSSAPI_SERVER), r"get\(GSSAPI_SERVER\): not supported yet on a PUSH socket"),
+        (lambda: ours.get(mqbridge.CURVE_SECRETKEY), r"get\(CURVE_SECRETKEY\): keys are not given out again"),
     ):
         with pytest.raises(mqbridge.ZMQError, match=text) as caught:
             call()
         assert caught.value.errno == errno.EINVAL
-    with pytest.raises(TypeError, match=r"set_string\(b'a'\): expected str, got bytes; for bytes use set\(\)"):
+    with pytest.raises(
+        TypeError, match=r"set_string\(.*ROUTING_ID.*\): expected str, got bytes; for bytes use set\(\)"
+    ):
         ours.set_string(mqbridge.ROUTING_ID, b"a")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"get_string\(17\): this option is an int; use get\(\)"):
         ours.get_string(17)
@@ -348,3 +351,45 @@ def test_options_are_each_sockets_own(library: ModuleType, context: Any, socket:
     with context.socket(library.PAIR) as other:
         socket.sndhwm = 5
         assert other.sndhwm == 1000
+
+
+# ---- libzmq's drafts about topics
+
+
+def test_topics_are_counted() -> None:
+    with mqbridge.Context(0) as context, context.socket(mqbridge.XPUB) as xpub, context.socket(mqbridge.SUB) as sub:
+        xpub.bind("inproc://x")
+        sub.connect("inproc://x")
+        for topic in (b"a", b"ab", b"a", b""):
+            sub.subscribe(topic)
+        assert sub.topics_count == xpub.topics_count == 3
+        sub.unsubscribe(b"a")
+        sub.unsubscribe(b"ab")
+        assert sub.topics_count == xpub.topics_count == 2
+        with pytest.raises(mqbridge.ZMQError, match="read-only"):
+            sub.set(mqbridge.TOPICS_COUNT, 1)
+        with context.socket(mqbridge.PULL) as pull, pytest.raises(mqbridge.ZMQError, match="on a PULL socket"):
+            pull.get(mqbridge.TOPICS_COUNT)
+
+
+def test_the_last_value_goes_to_the_last_subscriber_only() -> None:
+    with (
+        mqbridge.Context(0) as context,
+        context.socket(mqbridge.XPUB) as xpub,
+        context.socket(mqbridge.SUB) as early,
+        context.socket(mqbridge.SUB) as late,
+    ):
+        xpub.set(mqbridge.XPUB_MANUAL_LAST_VALUE, 1)
+        assert xpub.get(mqbridge.XPUB_MANUAL) == 1
+        xpub.bind("inproc://x")
+        for subscriber in (early, late):
+            subscriber.connect("inproc://x")
+            subscriber.subscribe(b"a")
+            subscriber.get(mqbridge.EVENTS)
+            assert xpub.recv() == b"\x01a"
+            xpub.subscribe(b"a")
+            xpub.send(b"a: the last value")
+            assert subscriber.recv() == b"a: the last value"
+        assert early.poll(0) == 0
+        xpub.send(b"a: a new one")
+        assert early.recv() == late.recv() == b"a: a new one"

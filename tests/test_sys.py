@@ -85,7 +85,9 @@ def tree_of(source: str) -> ast.Module:
 OWN_CLASSES = [node.name for node in tree_of((PACKAGE / "_sys.py").read_text()).body if isinstance(node, ast.ClassDef)]
 
 # A function of the .pyx that Python sees: its indentation, name and parameters.
-_FUNCTION = re.compile(r"(?<!@property\n)^( *)(?:def|cpdef)\s+(?:[\w.]+\s+)*?(\w+)\(([^)]*)\)[^\n]*:\n", re.MULTILINE)
+_FUNCTION = re.compile(
+    r"(?<!@property\n)^( *)(?:def|cpdef|cdef inline)\s+(?:[\w.]+\s+)*?(\w+)\(([^)]*)\)[^\n]*:\n", re.MULTILINE
+)
 _CLASS = re.compile(r"^(?:cdef )?class (\w+)[^\n]*:\n", re.MULTILINE)
 _DOCSTRING = re.compile(r'\s+"""(.*?)"""', re.DOTALL)
 
@@ -130,6 +132,8 @@ def visible(declared: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def test_the_sources_have_the_same_functions() -> None:
     compiled = visible(declared_in_pyx((PACKAGE / "_sys.pyx").read_text()))
+    # Some of what compiled modules call is inline, in the .pxd.
+    compiled |= visible(declared_in_pyx((PACKAGE / "_sys.pxd").read_text()))
     interpreted = visible(declared_in_py((PACKAGE / "_sys.py").read_text()))
     # A builtin function does for the clock.
     interpreted["clock"] = []
@@ -180,7 +184,9 @@ def test_declarations_are_read() -> None:
 @needs_compiled
 def test_the_modules_have_the_same_names() -> None:
     interpreted, compiled = (public_names(TWINS[name]) for name in ("interpreted", "compiled"))
-    assert compiled == interpreted
+    # What is inline is for compiled modules only.
+    inline = {name for name in declared_in_pyx((PACKAGE / "_sys.pxd").read_text()) if "." not in name}
+    assert compiled == interpreted - (inline - compiled)
     assert set(OWN_CLASSES) < compiled
     for name in ("READ", "WRITE", "ERROR", "HANGUP", "ONESHOT"):
         assert getattr(TWINS["compiled"], name) == getattr(TWINS["interpreted"], name)
@@ -191,6 +197,10 @@ def test_the_modules_have_the_same_names() -> None:
 def test_the_classes_have_the_same_names_and_signatures(name: str) -> None:
     interpreted, compiled = (getattr(TWINS[twin], name) for twin in ("interpreted", "compiled"))
     names = {each for each in dir(interpreted) if not each.startswith("_")}
+    # A base that only the interpreted one needs is not what it is for.
+    names -= set(dir(bytearray)) if issubclass(interpreted, bytearray) else set()
+    # What is inline is for compiled modules only.
+    names -= {each.partition(".")[2] for each in declared_in_pyx((PACKAGE / "_sys.pxd").read_text()) if name in each}
     assert {each for each in dir(compiled) if not each.startswith("_")} == names
     for each in names:
         method = getattr(interpreted, each)
@@ -200,14 +210,14 @@ def test_the_classes_have_the_same_names_and_signatures(name: str) -> None:
 
 
 @needs_compiled
-@pytest.mark.parametrize("name", ["poll", "timerfd", "timerfd_arm", "close"])
+@pytest.mark.parametrize("name", ["chance", "breathe", "poll", "timerfd", "timerfd_arm", "close"])
 def test_the_functions_have_the_same_signatures(name: str) -> None:
     interpreted, compiled = (getattr(TWINS[twin], name) for twin in ("interpreted", "compiled"))
     assert list(inspect.signature(compiled).parameters) == list(inspect.signature(interpreted).parameters)
 
 
-# Only the compiled one comes back early after a signal.
-OWN_DOCSTRINGS = {"Pollset.wait"}
+# Only the compiled one comes back early after a signal, and stays awake.
+OWN_DOCSTRINGS = {"Pollset.wait", "Pollset.expects"}
 
 
 def documented(source: str) -> dict[str, str]:
@@ -861,6 +871,22 @@ def test_p35_abandon_where_the_fork_met_another_thread_in_a_write() -> None:
         assert (stream.fd, stream.unwritten()) == (-1, 0)
 
 
+def test_a_glance_is_expected_to_find_something_while_it_does(no_descriptor_leak: None) -> None:
+    pollset, event = _sys.Pollset(), _sys.EventFd()
+    pollset.add(event.fd, _sys.READ)
+    if _sys.HAS_FLUSHER and len(os.sched_getaffinity(0)) > 1:
+        # Now and then it is a try.
+        assert [pollset.expects() for _ in range(32)] == [False] * 31 + [True]
+        event.signal()
+        assert [entry >> 32 for entry in pollset.glance()] == [event.fd]
+        assert pollset.expects()
+        event.drain()
+        assert pollset.glance() == []
+    assert not any(pollset.expects() for _ in range(31))
+    pollset.close()
+    event.close()
+
+
 # ---- the flusher
 
 
@@ -870,6 +896,20 @@ def test_without_a_flusher_nothing_is_scheduled() -> None:
         stream.put(b"he", b"llo")
         assert stream.schedule(time.monotonic_ns()) is False
         assert (stream.scheduled(), stream.flushed(), stream.unwritten()) == (False, 0, 5)
+
+
+def test_interpreted_a_message_is_put_behind_what_somebody_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TWINS["interpreted"], "_GATHERS", 10 * 10**9)
+    for make in wires_of(TWINS["interpreted"]):
+        stream = make().stream
+        assert stream.put_frame(b"nobody was told") == -1
+        stream.put(b"\0\1", b"a")
+        assert stream.put_frame(b"nobody was told") == -1
+        stream.schedule(time.monotonic_ns())
+        assert stream.put_frame(b"bc") == 7
+        assert stream.put_frame(b"x" * 300) == 7 + 309
+        assert stream.flush()
+        assert stream.put_frame(b"all is written") == -1
 
 
 @pytest.fixture
@@ -883,6 +923,37 @@ def flushed_wire(no_descriptor_leak: None) -> Iterator[MakeWire]:
 def put_and_schedule(wire: Wire, head: bytes, body: bytes) -> None:
     wire.stream.put(head, body)
     assert wire.stream.schedule(_sys.clock()) is True
+
+
+def test_a_message_is_put_where_the_flusher_writes(flushed_wire: MakeWire) -> None:
+    wire = flushed_wire()
+    assert wire.stream.put_frame(b"nobody would write it") == -1
+    assert wire.stream.unwritten() == 0
+    sent = b""
+    for size in (*range(260), 1000, 4096, 16383):
+        body = bytes([size & 0xFF]) * size
+        head = b"\0" + bytes([size]) if size < 256 else b"\2" + size.to_bytes(8, "big")
+        if wire.stream.put_frame(body) < 0:
+            put_and_schedule(wire, head, body)
+        sent += head + body
+    assert receive_exactly(wire.peer, len(sent)) == sent
+    put_and_schedule(wire, b"--", b"")
+    assert wire.stream.put_frame(b"x" * 255) in (259, 257)
+    with pytest.raises(ValueError, match="16384 bytes; the most are 16383"):
+        wire.stream.put_frame(b"x" * 16384)
+    wire.stream.hold(b"h", b"held")
+    assert wire.stream.put_frame(b"behind a held part") == -1
+
+
+def test_breathing_lets_signal_handlers_run(twin: ModuleType) -> None:
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: seen.append("handled"))
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+        twin.breathe()
+        assert seen == ["handled"]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_what_is_scheduled_leaves_by_itself(flushed_wire: MakeWire, wait_for: WaitFor) -> None:

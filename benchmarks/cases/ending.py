@@ -11,12 +11,12 @@ import os
 import sys
 import time
 
-from benchmarks.case import LIBRARIES
 from benchmarks.cases.tail import messages
+from benchmarks.peers import LIBRARIES
 
 if __name__ == "__main__":
     name, endpoint, burst = sys.argv[1:]
-    library = importlib.import_module(LIBRARIES[name])
+    library = importlib.import_module(LIBRARIES[name].modules[0])
     # They live to the very end of the interpreter, as a careless program's would.
     context = library.Context()
     socket = context.socket(library.PUSH)

@@ -17,9 +17,10 @@ from collections.abc import Callable
 from functools import cache
 
 from benchmarks.case import SAME_LIBRARY, Case, Result, Side
+from benchmarks.goals import Times
 
 BURST = 20
-AWHILE = 0.2
+AWHILE = 0.1
 # Not counted: the first burst finds the connection still being made.
 WARM_UP = 1
 # A message that has not come by then is lost, in ms.
@@ -164,6 +165,7 @@ CASES = [
         quick=1,
         contestants=SAME_LIBRARY,
         judge=judge,
+        goals=(Times(1 / 2, "pyzmq", within=True),),
     )
     for name, (description, role) in ENDINGS.items()
 ]

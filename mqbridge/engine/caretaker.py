@@ -5,7 +5,8 @@ sleeps. It stays out of the way of whoever is in a socket: a second waiter on th
 round trip. So it watches each pollset once (EPOLLONESHOT), arms it again at most every 10 ms, and when one fires it
 drives the socket only if nobody has looked at its pollset since. Arming is level-triggered, so nothing is lost; and
 with all armed and none visited it sleeps without a time-out. A socket that is attached to a loop gets 50 ms of grace
-first; never more, since a loop that has stopped must still answer a PING.
+first; never more, since a loop that has stopped must still answer a PING, and once only until the loop comes again:
+a handshake has several steps.
 """
 
 import sys
@@ -21,6 +22,9 @@ _GRACE = 50_000_000
 # Without a flusher, how long a batch may wait.
 _TICK = 1_000_000
 
+# So many operations since it was armed, none of which looked at the network: the next look will come by itself.
+_BUSY = 100
+
 _ARMED = 0
 _RESTING = 1
 _IN_GRACE = 2
@@ -33,19 +37,34 @@ def _raise(error: Exception) -> None:
 class _Ward:
     """A socket that is looked after."""
 
-    __slots__ = ("driver", "fd", "visits", "state", "due")
+    __slots__ = ("driver", "fd", "visits", "operations", "state", "due", "left_alone")
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
         self.fd: int = driver.pollset.fd
-        # The socket's count of visits when it was armed, or fired.
-        self.visits = driver.visits
+        self.note()
         self.state = _ARMED
         self.due = 0
+        # The loop it is attached to did not come within the grace, nor anybody since.
+        self.left_alone = False
+
+    def note(self) -> None:
+        """Forget the visits so far."""
+        self.visits: int = self.driver.visits
+        self.operations: int = self.driver.operations()
 
     def visited(self) -> bool:
-        """Return whether somebody else drives the socket."""
-        return bool(self.driver.visits != self.visits or self.driver.waiters)
+        """Return whether somebody else drives the socket, since the last note, or is asleep in it."""
+        return self.busy() or self.driver.waiters > 0
+
+    def busy(self) -> bool:
+        """Return whether somebody else has been in the socket since the last note."""
+        driver = self.driver
+        if driver.visits != self.visits:
+            return True
+        # Who takes what is there already is about to look at the network. What comes had better wait there: read now,
+        # it would be in memory for long, and nowhere near the processor when it is wanted.
+        return bool(driver.operations() - self.operations >= _BUSY)
 
 
 class Caretaker:
@@ -199,8 +218,9 @@ class Caretaker:
         if ward is None:
             return
         if ward.visited():
+            ward.left_alone = False
             self._wait(ward, _RESTING, _REST)
-        elif ward.driver.attached and not ward.driver.closing:
+        elif ward.driver.attached and not ward.driver.closing and not ward.left_alone:
             self._wait(ward, _IN_GRACE, _GRACE)
         else:
             self._drive(ward)
@@ -211,7 +231,11 @@ class Caretaker:
         for ward in [ward for ward in self._waiting if ward.due <= now]:
             self._waiting.discard(ward)
             if ward.state == _IN_GRACE and not ward.visited():
+                ward.left_alone = True
                 self._drive(ward)
+            elif ward.state == _RESTING and ward.busy():
+                # It may be readable all the time, and would fire at once.
+                self._wait(ward, _RESTING, _REST)
             else:
                 self._arm(ward)
 
@@ -229,12 +253,14 @@ class Caretaker:
 
     def _wait(self, ward: _Ward, state: int, delay: int) -> None:
         ward.state = state
+        if state == _RESTING:
+            ward.note()
         ward.due = _sys.clock() + delay
         self._waiting.add(ward)
 
     def _arm(self, ward: _Ward) -> None:
         ward.state = _ARMED
-        ward.visits = ward.driver.visits
+        ward.note()
         with self._lock:
             if self._wards.get(ward.fd) is ward:
                 self._pollset.modify(ward.fd, _sys.READ | _sys.ONESHOT)

@@ -123,6 +123,9 @@ def finish_if_done(driver: Any) -> bool:
         return False
     for item in made:
         item.close(False)
+    for sink in driver.sinks:
+        sink.last()
+    driver.sinks.clear()
     driver.endpoints.clear()
     driver.departing.clear()
     driver.timers.close(False)

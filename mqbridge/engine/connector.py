@@ -2,23 +2,37 @@
 
 import _socket
 import errno
-import random
 from typing import Any
 
 from mqbridge import _sys
+from mqbridge._sys import chance
 from mqbridge.constants import Event, ReconnectStop
+from mqbridge.engine import notices
 from mqbridge.engine.driver import CALL
 from mqbridge.engine.link import Link
 from mqbridge.engine.listener import new_pipe
 from mqbridge.engine.resolver import resolve
+from mqbridge.engine.security import security_of
+from mqbridge.errors import ZMQError
 from mqbridge.pipes.pipe import Pipe
-from mqbridge.transports import tcp
-from mqbridge.transports.endpoint import Endpoint
+from mqbridge.transports import socks, tcp
+from mqbridge.transports.endpoint import Endpoint, parse
 from mqbridge.transports.streams import STREAMS
+from mqbridge.zmtp.errors import Refused
+from mqbridge.zmtp.mechanisms.mechanism import Security
 
 _MILLISECOND = 1_000_000
 # A message in whose middle that many connections in a row broke is not sent again.
 _ATTEMPTS = 3
+
+
+def _proxy(address: bytes) -> Endpoint:
+    """Return where a SOCKS proxy is. Raises ZMQError EINVAL."""
+    try:
+        return parse(b"tcp://" + address)
+    except ZMQError as error:
+        text = f"SOCKS_PROXY={address!r}: expected host:port, such as 127.0.0.1:1080 ({error.strerror})"
+        raise ZMQError(errno.EINVAL, text) from None
 
 
 class Connector:
@@ -31,7 +45,11 @@ class Connector:
     __slots__ = (
         "driver",
         "endpoint",
+        "security",
         "_where",
+        "_proxy",
+        "_login",
+        "_negotiation",
         "_routing_id",
         "_transport",
         "_link",
@@ -50,7 +68,14 @@ class Connector:
     def __init__(self, driver: Any, where: Endpoint) -> None:
         self.driver = driver
         self.endpoint = str(where)
+        self.security = security_of(driver.options, f'connect("{where}")') if not driver.pattern.raw else Security()
         self._where = where
+        # Where to dial: the endpoint itself, or a SOCKS proxy that is asked to.
+        self._proxy: Endpoint | None = None
+        if where.transport == "tcp" and driver.options.socks_proxy:
+            self._proxy = _proxy(driver.options.socks_proxy)
+        self._login = (driver.options.socks_username, driver.options.socks_password)
+        self._negotiation: socks.Negotiation | None = None
         self._transport: Any = STREAMS[where.transport]
         self._link: Link | None = None
         self._pipe: Pipe | None = None
@@ -83,7 +108,7 @@ class Connector:
     def begin(self) -> None:
         """Dial. The first attempt may fail, and stop everything, at once."""
         self._timer = None
-        where = self._where
+        where = self._proxy or self._where
         address = self._transport.address_of(where, self.driver.options)
         if address is not None:
             self._addresses = [address]
@@ -108,10 +133,10 @@ class Connector:
         try:
             handle, connected = self._transport.dial(self._addresses.pop(0), self._where, driver.options)
         except OSError as error:
-            self._failed(error.errno)
+            self._failed(-1, error.errno)
             return
         if connected:
-            self._connected(handle)
+            self._arrived(handle)
             return
         driver.emit(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
         self._handle = handle
@@ -123,23 +148,60 @@ class Connector:
     def ready(self, mask: int) -> None:
         """The attempt has an outcome."""
         handle = self._handle
+        if self._negotiation is not None:
+            self._negotiate(self._negotiation)
+            return
         outcome = handle.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if not outcome and not tcp.connected(handle):
             # An old hint, about a descriptor that had this one's number before.
             return
         self._put_down(False)
         if outcome:
-            handle.close()
-            self._failed(outcome)
+            self._drop(handle, outcome)
         else:
+            self._arrived(handle)
+
+    def _arrived(self, handle: Any) -> None:
+        """The dialled side has answered."""
+        if self._proxy is None:
+            self._connected(handle)
+            return
+        driver = self.driver
+        self._handle = handle
+        driver.pollset.watch(handle.fileno(), _sys.READ, self)
+        patience = driver.options.connect_timeout or driver.options.handshake_ivl
+        if patience > 0:
+            self._timer = driver.timers.after(patience * _MILLISECOND, self._expired)
+        self._negotiation = socks.Negotiation(self._where.host, self._where.port, *self._login)
+        self._negotiate(self._negotiation)
+
+    def _negotiate(self, negotiation: socks.Negotiation) -> None:
+        """Speak with the proxy, as far as that goes without waiting."""
+        handle = self._handle
+        try:
+            while negotiation.to_send or negotiation.missing:
+                if negotiation.to_send:
+                    sent = handle.send(negotiation.to_send)
+                    negotiation.to_send = negotiation.to_send[sent:]
+                    continue
+                data = handle.recv(negotiation.missing)
+                if not data:
+                    raise OSError(errno.ECONNRESET, "the SOCKS proxy closed the connection")
+                negotiation.receive(data)
+        except BlockingIOError:
+            self.driver.pollset.change(handle.fileno(), _sys.WRITE if negotiation.to_send else _sys.READ)
+        except OSError as error:
+            self._put_down(False)
+            self._drop(handle, error.errno, error.strerror)
+        else:
+            self._put_down(False)
             self._connected(handle)
 
     def _expired(self) -> None:
         handle = self._handle
         self._timer = None
         self._put_down(False)
-        handle.close()
-        self._failed(errno.ETIMEDOUT)
+        self._drop(handle, errno.ETIMEDOUT)
 
     def _put_down(self, forked: bool) -> None:
         """The connecting socket is no longer ours to watch."""
@@ -149,19 +211,21 @@ class Connector:
                 self.driver.pollset.unwatch(self._handle.fileno())
         self._timer = None
         self._handle = None
+        self._negotiation = None
 
     def _connected(self, handle: Any) -> None:
         driver = self.driver
         try:
             self._transport.tune(handle, driver.options)
         except OSError as error:
-            handle.close()
-            self._failed(error.errno)
+            self._drop(handle, error.errno)
             return
         fd = handle.detach()
         driver.emit(Event.CONNECTED, self.endpoint, fd)
         unsent = self._unsent
         self._unsent = []
+        if self._pipe is not None:
+            notices.greet_again(driver, self._pipe, unsent)
         link = Link(driver, self, fd, self.endpoint, unsent)
         if link not in driver.links:
             # Its first write has found the connection broken, and the next attempt is on its way.
@@ -170,7 +234,13 @@ class Connector:
         if driver.closing or self._departing:
             link.leave()
 
-    def _failed(self, error: int | None) -> None:
+    def _drop(self, handle: Any, error: int | None, text: object = None) -> None:
+        fd = handle.fileno()
+        handle.close()
+        self._failed(fd, error, text)
+
+    def _failed(self, fd: int, error: int | None, text: object = None) -> None:
+        self.driver.emit(Event.CLOSED, self.endpoint, fd, text or error)
         if self._addresses:
             self._dial()
         else:
@@ -180,7 +250,6 @@ class Connector:
         """Dial again after a pause: RECONNECT_IVL, doubled each time up to RECONNECT_IVL_MAX, and a random part."""
         driver = self.driver
         options = driver.options
-        driver.emit(Event.CLOSED, self.endpoint, error or 0)
         if options.reconnect_ivl < 0:
             return
         stop = options.reconnect_stop
@@ -190,10 +259,10 @@ class Connector:
             return
         if self._pause == 0:
             self._pause = options.reconnect_ivl
-        pause = self._pause + random.randrange(options.reconnect_ivl or 1)
+        pause = self._pause + chance() % (options.reconnect_ivl or 1)
         if options.reconnect_ivl_max > options.reconnect_ivl:
             self._pause = min(self._pause * 2, options.reconnect_ivl_max)
-        driver.emit(Event.CONNECT_RETRIED, self.endpoint, pause)
+        driver.emit(Event.CONNECT_RETRIED, self.endpoint, pause, error)
         self._timer = driver.timers.after(max(1, pause) * _MILLISECOND, self.begin)
 
     # ---- the link's owner
@@ -202,11 +271,16 @@ class Connector:
         """Return the pipe for the peer that has shaken hands, or None if the socket takes no more peers."""
         self._pause = 0
         if self._pipe is not None:
+            notices.came(self.driver, self._pipe)
             return self._pipe
         pipe = new_pipe(self.driver)
         pipe.endpoint = self.endpoint
         pipe.routing_id = self._routing_id or link.connection.peer_routing_id
-        return pipe if self.driver.attach(pipe) else None
+        notices.greet(self.driver, pipe)
+        if not self.driver.attach(pipe):
+            return None
+        notices.came(self.driver, pipe)
+        return pipe
 
     def link_ended(self, link: Link, pipe: Pipe | None, unsent: list[Any]) -> None:
         """The connection is over: keep what is unsent if the pipe lives on, and dial again."""
@@ -214,18 +288,27 @@ class Connector:
         if link.leaving and not (self._closed or self._departing or self.driver.closing):
             # The user of a STREAM has hung up, and does not want to be connected again.
             self.close(False)
+        notices.connected_gone(self.driver, link, pipe)
+        cut = link.cut
+        if self._pipe is not None and notices.take_back(self._pipe, unsent):
+            # It was the first; what is behind it has not begun.
+            cut = False
         if self._pipe is not None and not self._closed:
             if pipe is not None:
                 self.driver.pattern.disconnected(pipe)
             self._unsent = unsent
-            if link.cut and self._breaks_connections(unsent[0]):
+            if cut and self._breaks_connections(unsent[0]):
                 self._drop_first(self._pipe)
         elif pipe is not None:
             self.driver.end(pipe)
         if self._closed:
             return
-        refused = link.connection.error is not None and not link.connection.ready
+        error = link.connection.error
+        refused = error is not None and not link.connection.ready
         if refused and self.driver.options.reconnect_stop & ReconnectStop.HANDSHAKE_FAILED:
+            self._stop()
+        elif isinstance(error, Refused) and error.by_peer:
+            # With the same credentials there is no use in coming back (RFC 26, "The ERROR Command").
             self._stop()
         elif self.busy() or not (self.driver.closing or self._departing):
             self._retry(0)
@@ -285,7 +368,10 @@ class Connector:
         handle = self._handle
         self._put_down(forked)
         if handle is not None:
+            fd = handle.fileno()
             handle.close()
+            if not forked:
+                self.driver.emit(Event.CLOSED, self.endpoint, fd)
         self._unsent = []
         if self._pipe is not None and self._link is None and not forked:
             self.driver.end(self._pipe)

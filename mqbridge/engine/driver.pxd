@@ -9,6 +9,7 @@ from mqbridge.zmtp.frames cimport Encoder
 
 
 cdef int _LOOK_EVERY
+cdef Py_ssize_t _AT_ONCE
 
 
 cdef class Driver(Wakeups):
@@ -27,11 +28,12 @@ cdef class Driver(Wakeups):
     cdef public Py_ssize_t visits
     cdef public bint closing
     cdef public bint gathers
-    cdef public object sink
+    cdef public list sinks
     cdef public bint more
     cdef list _incoming
     cdef list _outgoing
     cdef Py_ssize_t _since_look
+    cdef int64_t _caught_up
     cdef object __weakref__
 
     cdef bint _ready_in(self) except -1
@@ -42,7 +44,12 @@ cdef class Driver(Wakeups):
 
     cpdef flush(self)
 
-    cdef _look_sometimes(self)
+    cdef _look(self)
+
+    cpdef bint glance(self) except -1
+
+    @cython.locals(now=int64_t)
+    cdef _catch_up(self)
 
     cpdef bint drive(self) except -1
 
@@ -58,6 +65,11 @@ cdef class Driver(Wakeups):
     cpdef send(self, bytes part, bint more, int timeout, view)
 
     cpdef send_whole(self, message, int timeout, view)
+
+    cdef _send_message(self, message, int timeout, view)
+
+    @cython.locals(count=Py_ssize_t, some=list)
+    cpdef Py_ssize_t send_many(self, list messages, int timeout, view) except -1
 
     cdef _send_amid_receiving(self)
 
@@ -77,6 +89,11 @@ cdef class Driver(Wakeups):
 
     cpdef receive_whole(self, int timeout, view)
 
+    @cython.locals(found=list, room=Py_ssize_t, taken=bint)
+    cpdef list receive_many(self, Py_ssize_t most, int timeout, view)
+
+    cdef bint _take_many(self, list found, Py_ssize_t most) except -1
+
     cdef _next_part(self)
 
     cdef _receive(self, int timeout, view)
@@ -92,7 +109,7 @@ cdef class Driver(Wakeups):
 
     cdef _reason(self, operation)
 
-    cdef _sleep(self, bint reading, int64_t timeout)
+    cdef _sleep(self, bint reading, int64_t timeout, bint briefly=*)
 
     cdef _woken(self, bint reading, bint writing)
 

@@ -9,6 +9,7 @@ import errno
 from typing import Any
 
 from mqbridge import _sys
+from mqbridge.engine import notices
 from mqbridge.engine.timers import Timers
 from mqbridge.engine.wakeups import Wakeups
 from mqbridge.errors import Again, ZMQError
@@ -24,6 +25,9 @@ CALL = 16
 _MILLISECOND = 1_000_000
 # A thread that only ever finds work in its queues looks at the network after this many operations all the same.
 _LOOK_EVERY = 1024
+
+# Of many messages so many are sent or received before others may have the lock, and the GIL.
+_AT_ONCE = 1024
 
 FROM_OPTIONS = -2
 
@@ -47,11 +51,12 @@ class Driver(Wakeups):
         "visits",
         "closing",
         "gathers",
-        "sink",
+        "sinks",
         "more",
         "_incoming",
         "_outgoing",
         "_since_look",
+        "_caught_up",
         "__weakref__",
     )
 
@@ -83,12 +88,14 @@ class Driver(Wakeups):
         # Batches may wait: somebody writes them if nobody comes (the flusher or the caretaker).
         self.gathers = not pattern.lock_step and engine.flushes
         # Told of connections that come and go; see `emit`.
-        self.sink: Any = None
+        self.sinks: list[Any] = []
         # The last part received has more parts behind it.
         self.more = False
         self._incoming: list[bytes] | None = None
         self._outgoing: list[bytes] | None = None
         self._since_look = 0
+        # When a send last looked at what had come before it, in ns.
+        self._caught_up = 0
 
     # ---- input and output that is due
 
@@ -109,13 +116,28 @@ class Driver(Wakeups):
         for link in dirty:
             link.flush_batch()
 
-    def _look_sometimes(self) -> None:
-        self._since_look += 1
-        if self._since_look >= _LOOK_EVERY:
-            # Not `process`: a batch that gathers goes on gathering.
-            self._since_look = 0
-            self.visits += 1
-            self.pollset.dispatch(self.pollset.wait(0))
+    def _look(self) -> None:
+        """Look at the network between two operations. Not `process`: a batch that gathers goes on gathering."""
+        self._since_look = 0
+        self.visits += 1
+        self.pollset.dispatch(self.pollset.wait(0))
+
+    def _catch_up(self) -> None:
+        """What came before a send counts for it: that peers by inproc have left, and for a publisher subscriptions.
+
+        For a socket that is not in the middle of a batch, at most every millisecond; libzmq keeps it likewise.
+        """
+        now = _sys.clock()
+        if now - self._caught_up > _MILLISECOND:
+            self._caught_up = now
+            if self.pattern.fans_out:
+                self.process()
+            else:
+                self.ready(0)
+
+    def operations(self) -> int:
+        """Return how many operations were made since the last visit."""
+        return self._since_look
 
     def drive(self) -> bool:
         """Do what is due for a socket that nobody visits; False if somebody is in it."""
@@ -153,6 +175,7 @@ class Driver(Wakeups):
             elif what == ATTACHED:
                 self.attach(about)
             elif what == ENDED:
+                notices.left(self, about)
                 self.end(about)
             elif what == CALL:
                 about()
@@ -205,10 +228,10 @@ class Driver(Wakeups):
         """Return all that this socket has bound and connected, and what is left of what it has disconnected."""
         return [item for items in self.endpoints.values() for item in items] + self.departing
 
-    def emit(self, event: int, endpoint: str, value: object) -> None:
-        """Report what happened to a connection: `value` is an errno, a descriptor or a text, as the event has it."""
-        if self.sink is not None:
-            self.sink(event, endpoint, value)
+    def emit(self, event: int, endpoint: str, value: int, cause: object = "", link: Any = None) -> None:
+        """Report what happened to a connection: `value` is what libzmq tells, `cause` an errno or a text of why."""
+        for sink in self.sinks:
+            sink.told(event, endpoint, value, cause, link)
 
     # ---- sending
 
@@ -218,12 +241,16 @@ class Driver(Wakeups):
         try:
             if self._incoming is not None:
                 self._send_amid_receiving()
+            if not self.dirty:
+                self._catch_up()
             if more or self._outgoing is not None:
                 self._send_in_parts(part, more, timeout, view)
             else:
                 if self.pattern.send(part) is None:
                     self._send_slowly(part, timeout, view)
-                self._look_sometimes()
+                self._since_look += 1
+                if self._since_look >= _LOOK_EVERY:
+                    self._look()
         finally:
             self.leave()
 
@@ -231,16 +258,48 @@ class Driver(Wakeups):
         """Send a whole message: bytes or a tuple of at least two."""
         self.enter()
         try:
-            if self._incoming is not None:
-                self._send_amid_receiving()
-            if self._outgoing is not None:
-                message = (*self._outgoing, *((message,) if type(message) is bytes else message))  # type: ignore[misc]
-                self._complete(message, timeout, view)
-            elif self.pattern.send(message) is None:
-                self._send_slowly(message, timeout, view)
-            self._look_sometimes()
+            self._send_message(message, timeout, view)
         finally:
             self.leave()
+
+    def _send_message(self, message: object, timeout: int, view: Any) -> None:
+        if self._incoming is not None:
+            self._send_amid_receiving()
+        if not self.dirty:
+            self._catch_up()
+        if self._outgoing is not None:
+            message = (*self._outgoing, *((message,) if type(message) is bytes else message))  # type: ignore[misc]
+            self._complete(message, timeout, view)
+        elif self.pattern.send(message) is None:
+            self._send_slowly(message, timeout, view)
+        self._since_look += 1
+        if self._since_look >= _LOOK_EVERY:
+            self._look()
+
+    def send_many(self, messages: list[Any], timeout: int, view: Any) -> int:
+        """Send whole messages in turn; return how many were, until one would block or fail. The first one raises."""
+        count = 0
+        while True:
+            self.enter()
+            try:
+                if not self.dirty:
+                    self._catch_up()
+                some = messages[count : count + _AT_ONCE] if len(messages) > _AT_ONCE else messages
+                for message in some:
+                    if self._incoming is None and self._outgoing is None and self.pattern.send(message) is not None:
+                        count += 1
+                        continue
+                    self._send_message(message, timeout, view)
+                    count += 1
+            except ZMQError:
+                if count == 0:
+                    raise
+                return count
+            finally:
+                self.leave()
+            if count == len(messages):
+                return count
+            _sys.breathe()
 
     def _send_amid_receiving(self) -> None:
         """A message is not received to its end; only then it is a lock-step pattern's turn to send."""
@@ -298,7 +357,14 @@ class Driver(Wakeups):
         """Receive one part; `more` says whether others follow. `timeout` is in ms, -1 for ever, FROM_OPTIONS as set."""
         self.enter()
         try:
-            return self._receive_part(timeout, view)
+            if self._incoming is not None:
+                return self._next_part()
+            message = self._receive(timeout, view)
+            if type(message) is bytes:
+                self.more = False
+                return message
+            self._incoming = list(message)  # type: ignore[call-overload]
+            return self._next_part()
         finally:
             self.leave()
 
@@ -336,6 +402,39 @@ class Driver(Wakeups):
         finally:
             self.leave()
 
+    def receive_many(self, most: int, timeout: int, view: Any) -> list[Any]:
+        """Receive whole messages, as many as are there, at least one and at most `most`."""
+        message: Any = self.receive_whole(timeout, view)
+        found: list[Any] = [message if type(message) is bytes else list(message)]
+        while len(found) < most and not self.pattern.lock_step:
+            room = most - len(found)
+            taken = self._take_many(found, room if room < _AT_ONCE else _AT_ONCE)
+            if not taken:
+                break
+            if len(found) < most:
+                _sys.breathe()
+        return found
+
+    def _take_many(self, found: list[Any], most: int) -> bool:
+        """Add at most `most` messages that are there to `found`; return whether there may be more."""
+        self.lock.acquire()
+        try:
+            # Whatever is wrong now is for the next call to say: what has been taken is not lost.
+            if self.stopped:
+                return False
+            while most > 0:
+                message = self.pattern.receive()
+                if message is None:
+                    self._look()
+                    message = self.pattern.receive()
+                    if message is None:
+                        return False
+                found.append(message if type(message) is bytes else list(message))  # type: ignore[call-overload]
+                most -= 1
+            return True
+        finally:
+            self.leave()
+
     def _next_part(self) -> bytes:
         parts: Any = self._incoming
         part: bytes = parts.pop(0)
@@ -352,7 +451,9 @@ class Driver(Wakeups):
         message = self.pattern.receive()
         if message is None:
             return self._receive_slowly(timeout, view)
-        self._look_sometimes()
+        self._since_look += 1
+        if self._since_look >= _LOOK_EVERY:
+            self._look()
         return message
 
     def _receive_slowly(self, timeout: int, view: Any) -> object:
@@ -419,15 +520,29 @@ class Driver(Wakeups):
             return "there is no peer"
         return "every peer is at its high-water mark"
 
-    def _sleep(self, reading: bool, timeout: int) -> None:
-        """Sleep until something happens and do what is due. The lock is held before and after, not while asleep."""
+    def glance(self) -> bool:
+        """Stay awake for a moment if a message is likely to come in it; return whether one has."""
+        if not self.pollset.expects():
+            return False
+        self.enter()
+        try:
+            self._sleep(True, 0, True)
+            return self._ready_in()
+        finally:
+            self.leave()
+
+    def _sleep(self, reading: bool, timeout: int, briefly: bool = False) -> None:
+        """Sleep until something happens and do what is due. The lock is held before and after, not while asleep.
+
+        If this is brief, it is a moment, and awake.
+        """
         ready: list[int] = []
         if self.dirty:
             self.flush()
         self._wait_begins(reading, not reading)
         self.leave()
         try:
-            ready = self.pollset.wait(timeout)
+            ready = self.pollset.glance() if briefly else self.pollset.wait(timeout)
         finally:
             self.lock.acquire()
             self._woken(reading, not reading)

@@ -7,12 +7,16 @@ import errno
 from typing import Any
 
 from mqbridge import _sys
+from mqbridge.constants import Event
+from mqbridge.engine import notices
 from mqbridge.engine.connector import Connector
 from mqbridge.engine.listener import Listener
+from mqbridge.engine.security import security_of
 from mqbridge.errors import ZMQError
 from mqbridge.pipes.pipe import ATTACHED, WRITABLE, Pipe, crossing_pair
 from mqbridge.transports.endpoint import Endpoint, parse
 from mqbridge.transports.streams import STREAMS
+from mqbridge.zmtp.mechanisms.mechanism import Security
 
 
 class BoundName:
@@ -58,6 +62,9 @@ class Connection:
         outlet: Any = self.mine.outlet
         outlet.mailbox = owner.mailbox
         self.theirs.routing_id = self.driver.options.routing_id
+        if theirs.hello_msg:
+            # Nobody else writes there before the letter is read.
+            self.theirs.write(theirs.hello_msg)
         owner.mailbox.post(ATTACHED, self.theirs)
         if self.mine.routing_id == b"" and self.driver.pattern.renews:
             self.mine.routing_id = owner.options.routing_id
@@ -99,12 +106,14 @@ def bind(driver: Any, text: str | bytes) -> str:
         advice = "name an interface, an address of this machine, or *"
         if ":" in where.host and not driver.options.ipv6:
             advice = "set the option IPV6 to use IPv6 addresses"
+        _report(driver, where, errno.ENODEV)
         raise ZMQError(errno.ENODEV, f'bind("{where}"): there is no {where.host} here ({error}); {advice}') from None
     driver.enter()
     try:
+        security = Security() if driver.pattern.raw else security_of(driver.options, f'bind("{where}")')
         handle = _listen(driver, where, addresses)
         endpoint: str = transport.bound_text(handle)
-        listener = Listener(driver, handle, endpoint, transport, driver.options.use_fd >= 0)
+        listener = Listener(driver, handle, endpoint, transport, driver.options.use_fd >= 0, security)
         driver.endpoints.setdefault(endpoint, []).append(listener)
         driver.last_endpoint = endpoint
     finally:
@@ -122,7 +131,16 @@ def _listen(driver: Any, where: Endpoint, addresses: list[Any]) -> Any:
             return STREAMS[where.transport].listen(address, driver.options)
         except OSError as error:
             failure = error
+    driver.emit(Event.BIND_FAILED, str(where), failure.errno, failure.errno)
     raise ZMQError(failure.errno, f'bind("{where}"): {failure.strerror}')
+
+
+def _report(driver: Any, where: Endpoint, error: int) -> None:
+    driver.enter()
+    try:
+        driver.emit(Event.BIND_FAILED, str(where), error, error)
+    finally:
+        driver.leave()
 
 
 def _adopt(fd: int) -> Any:
@@ -181,6 +199,7 @@ def _connect_inproc(driver: Any, where: Endpoint) -> Connection:
     mine.endpoint = theirs.endpoint = str(where)
     mine.routing_id = options.connect_routing_id
     options.connect_routing_id = b""
+    notices.greet(driver, mine)
     connection = Connection(driver, where.address, mine, theirs)
     with names.lock:
         owner = names.bound.get(where.address)
@@ -190,6 +209,9 @@ def _connect_inproc(driver: Any, where: Endpoint) -> Connection:
             connection.join(owner)
     if mine.routing_id or not driver.pattern.renews:
         driver.attach(mine)
+    elif owner is not None:
+        # The letter that it is there: a subscription that follows at once is for this publisher, too.
+        driver.process()
     return connection
 
 

@@ -15,6 +15,7 @@ from mqbridge.context_options import ContextOptions
 from mqbridge.engine import closing
 from mqbridge.engine.caretaker import Caretaker
 from mqbridge.engine.driver import Driver
+from mqbridge.engine.views import View
 from mqbridge.errors import ZMQError
 from mqbridge.pipes.signaler import Signaler
 from mqbridge.transports.inproc import Names
@@ -31,13 +32,15 @@ class Hub:
     def __init__(self, options: ContextOptions) -> None:
         self.options = options
         self.names = Names()
+        # Asks the ZAP handler of this context; the layer above puts it here.
+        self.zap: Any = None
         self.terminated = False
         # What was given up at close: texts for a warning.
         self.dropped: list[str] = []
         self.drivers: set[Driver] = set()
         self._lock: Any = _sys.allocate_lock()
         self._changed = Signaler()
-        self._abandoned: list[Driver] = []
+        self._abandoned: list[Driver | View] = []
         self._pid = os.getpid()
         self._caretaker = self._make_caretaker()
         _hubs.add(self)
@@ -103,16 +106,20 @@ class Hub:
         if self._caretaker is not None:
             self._caretaker.flush_soon(driver)
 
-    def abandon(self, driver: Driver) -> None:
-        """A socket was garbage-collected: close it when no lock is held that this could meet."""
-        self._abandoned.append(driver)
+    def abandon(self, what: Driver | View) -> None:
+        """A socket, or a view, was garbage-collected: close it when no lock is held that this could meet."""
+        self._abandoned.append(what)
         if self._caretaker is not None and not self.forked:
             self._caretaker.call(self.close_abandoned)
 
     def close_abandoned(self) -> None:
-        """Close the sockets that were garbage-collected."""
+        """Close the sockets and views that were garbage-collected."""
         while self._abandoned:
-            closing.close(self._abandoned.pop(), None)
+            what = self._abandoned.pop()
+            if isinstance(what, View):
+                what.close()
+            else:
+                closing.close(what, None)
 
     # ---- the end
 

@@ -15,7 +15,6 @@ cdef Py_ssize_t _CHUNK
 cdef Py_ssize_t _IN_PLACE
 cdef Py_ssize_t _NO_LIMIT
 cdef Py_ssize_t _SHORT
-cdef list _SHORT_HEADERS
 cdef int _LAST_WORDS
 cdef int _END
 cdef int _DRY
@@ -31,6 +30,7 @@ cdef class Link(Outlet):
     cdef public object endpoint
     cdef public bint cut
     cdef public bint leaving
+    cdef public object handshake
     cdef public object heartbeat
     cdef Encoder _encoder
     cdef list _resend
@@ -42,11 +42,11 @@ cdef class Link(Outlet):
     cdef bint _paused
     cdef bint _ended_input
     cdef bint _dirty
-    cdef object _deadline
     cdef bint _established
     cdef bint _raw
+    cdef bint _plain
 
-    @cython.locals(stream=Stream, head=bytes, frames=bytes)
+    @cython.locals(waiting=Py_ssize_t, frames=bytes)
     cpdef bint take_over(self, Pipe pipe, message) except -1
 
     @cython.locals(driver=Driver, now=int64_t, last_write=int64_t)
@@ -84,6 +84,8 @@ cdef class Link(Outlet):
 
     @cython.locals(connection=Connection, pipe=Pipe, inbound=Fifo, limit=Py_ssize_t, room=Py_ssize_t, messages=list)
     cdef _deliver(self)
+
+    cpdef answered(self, verdict)
 
     cdef _establish(self)
 

@@ -13,13 +13,15 @@ from typing import Any
 
 from mqbridge import _sys
 from mqbridge.constants import Event
+from mqbridge.engine.handshake import Handshake
 from mqbridge.engine.heartbeat import Heartbeat
 from mqbridge.pipes.pipe import Outlet, Pipe
 from mqbridge.transports.streams import peer_address
 from mqbridge.zmtp.commands import Subscription
 from mqbridge.zmtp.connection import Connection
 from mqbridge.zmtp.errors import ProtocolError
-from mqbridge.zmtp.frames import Encoder, encoded_size, header
+from mqbridge.zmtp.frames import Encoder
+from mqbridge.zmtp.mechanisms.mechanism import Verdict
 from mqbridge.zmtp.raw import RawConnection, RawEncoder
 
 # A socket that has not sent for this long is idle: its next message is written at once.
@@ -30,9 +32,8 @@ _CHUNK = 65536
 # A large frame with at least this much missing is received in place.
 _IN_PLACE = 32768
 _NO_LIMIT = 1 << 30
-# A message of less than this many bytes goes the short way, with its frame's head from a table.
-_SHORT = 256
-_SHORT_HEADERS = [header(0, size) for size in range(_SHORT)]
+# A message of one part and of less than this many bytes goes the short way; larger ones are not copied (frames.py).
+_SHORT = 16384
 # What reading once found.
 _END = 0
 _DRY = 1
@@ -53,6 +54,7 @@ class Link(Outlet):
         "endpoint",
         "cut",
         "leaving",
+        "handshake",
         "heartbeat",
         "_encoder",
         "_resend",
@@ -64,9 +66,9 @@ class Link(Outlet):
         "_paused",
         "_ended_input",
         "_dirty",
-        "_deadline",
         "_established",
         "_raw",
+        "_plain",
     )
 
     def __init__(self, driver: Any, owner: Any, fd: int, endpoint: str, unsent: list[Any]) -> None:
@@ -76,6 +78,8 @@ class Link(Outlet):
         self.endpoint = endpoint
         # Bytes as they are, without frames (STREAM).
         self._raw: bool = driver.pattern.raw
+        # Frames as everybody has them: neither without heads nor encrypted.
+        self._plain = not self._raw
         self.stream = _sys.Stream(fd, driver.mailbox.signaler.fd)
         self.connection: Connection
         self._encoder: Encoder
@@ -107,9 +111,7 @@ class Link(Outlet):
         self.heartbeat: Heartbeat | None = None
         driver.links.add(self)
         driver.pollset.watch(fd, _sys.READ, self)
-        self._deadline = None
-        if options.handshake_ivl > 0:
-            self._deadline = driver.timers.after(options.handshake_ivl * 1_000_000, self._handshake_expired)
+        self.handshake = Handshake(self)
         self._send_commands()
         if self.connection.ready:
             self._establish()
@@ -117,8 +119,7 @@ class Link(Outlet):
     def _speak(self, options: Any) -> Connection:
         return Connection(
             self.driver.pattern.name,
-            as_server=False,
-            mechanism="NULL",
+            self.owner.security,
             routing_id=options.routing_id,
             max_message_size=options.maxmsgsize,
             properties=options.properties,
@@ -128,23 +129,23 @@ class Link(Outlet):
 
     def take_over(self, pipe: Pipe, message: object) -> bool:
         """Put a short message into a batch that the flusher has already: what happens for each message of a stream."""
-        stream = self.stream
-        if self._blocked or not self._dirty or not stream.scheduled():
+        if self._blocked or not self._dirty or not self._plain:
             return False
-        if self._raw or self._message is not None or not pipe.outbound.empty() or stream.holds():
+        if self._message is not None or not pipe.outbound.passes():
             return False
-        frames: bytes | None
+        waiting: int
         if type(message) is bytes and len(message) < _SHORT:
-            head = _SHORT_HEADERS[len(message)]
-            frames = message
+            waiting = self.stream.put_frame(message)
         else:
-            head = b""
             frames = self._encoder.frames_of(message)
-            if frames is None:
+            if frames is None or not self.stream.scheduled() or self.stream.holds():
                 return False
+            waiting = self.stream.put(b"", frames)
+        if waiting < 0:
+            return False
         pipe.outbound.pass_by()
         self._inflight.append(message)
-        if stream.put(head, frames) >= _BATCH:
+        if waiting >= _BATCH:
             self._write()
         return True
 
@@ -283,13 +284,13 @@ class Link(Outlet):
         if self._message is not None:
             rest.append(inflight.pop())
             for part in self._message[: self._part]:
-                unwritten -= self._size(part)
+                unwritten -= self._encoder.size(part)
         while inflight and unwritten > 0:
             entry = inflight.pop()
             if type(entry) is bytearray:
                 unwritten -= len(entry)
             else:
-                unwritten -= self._size(entry)
+                unwritten -= self._encoder.size(entry)
                 rest.append(entry)
         # What has left whole counts no more.
         if self.pipe is not None:
@@ -299,9 +300,6 @@ class Link(Outlet):
         self.cut = unwritten < 0
         rest.reverse()
         return rest + self._resend
-
-    def _size(self, message: Any) -> int:
-        return len(message) if self._raw else encoded_size(message)
 
     # ---- inwards
 
@@ -385,6 +383,8 @@ class Link(Outlet):
         """Decode into the pipe, up to its high-water mark."""
         connection = self.connection
         if not self._established:
+            if connection.question is not None:
+                self.handshake.ask()
             # The rest of our handshake goes before the first message.
             self._send_commands()
             if connection.ready:
@@ -407,8 +407,7 @@ class Link(Outlet):
         if room > 0:
             messages = connection.messages(room)
             if messages:
-                for message in messages:
-                    inbound.push(message)
+                inbound.extend(messages)
                 self.driver.pattern.readable(pipe)
                 self.driver.changed = True
             self._send_commands()
@@ -423,25 +422,34 @@ class Link(Outlet):
 
     # ---- beginning and end
 
+    def answered(self, verdict: Verdict | ProtocolError) -> None:
+        """The ZAP handler has answered, or never will."""
+        self.connection.answer(verdict)
+        self._deliver()
+
     def _establish(self) -> None:
         """The handshake is done: from now on messages flow."""
         driver = self.driver
         self._established = True
-        driver.timers.cancel(self._deadline)
-        self._deadline = None
+        if self.connection.encoder is not None:
+            self._encoder = self.connection.encoder
+            self._plain = False
+        self.handshake.succeeded()
         self._inflight.clear()
-        if driver.options.heartbeat_ivl > 0 and not self._raw:
+        if driver.options.heartbeat_ivl > 0 and self.connection.has_commands():
             self._beat().start(driver.options)
-        driver.emit(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0)
         pipe = self.owner.pipe_for(self)
+        if not self._raw:
+            self.connection.peer["Peer-Address"] = peer_address(self.stream.fd).encode()
         if pipe is None:
+            driver.emit(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, "", self)
             self._established = False
             self.end()
             return
         self.pipe = pipe
         pipe.metadata = self.connection.peer
-        if not self._raw:
-            pipe.metadata["Peer-Address"] = peer_address(self.stream.fd).encode()
+        # The pipe has the routing id by now.
+        driver.emit(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, "", self)
         pipe.outlet = self
         driver.pattern.connected(pipe)
         self._encode()
@@ -472,27 +480,17 @@ class Link(Outlet):
         self.connection.error = ProtocolError("traffic", "the peer has not answered a PING in time")
         self.end()
 
-    def _handshake_expired(self) -> None:
-        self._deadline = None
-        self.driver.emit(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, "the handshake took too long")
-        self.end()
-
     def end(self) -> None:
         """The connection is over: say so, give back what is unsent, close."""
         driver = self.driver
         if self not in driver.links:
             return
         driver.links.discard(self)
-        driver.timers.cancel(self._deadline)
-        self._deadline = None
+        self.handshake.stop()
         if self.heartbeat is not None:
             self.heartbeat.stop()
-        connection = self.connection
-        if connection.error is not None:
-            event = Event.DISCONNECTED if self._established else Event.HANDSHAKE_FAILED_PROTOCOL
-            driver.emit(event, self.endpoint, str(connection.error))
-        else:
-            driver.emit(Event.DISCONNECTED, self.endpoint, self.stream.fd)
+        if driver.sinks:
+            self.handshake.report_end(self._ended_input)
         unsent = self.unsent()
         self.close(False)
         pipe = self.pipe

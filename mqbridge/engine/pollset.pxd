@@ -17,6 +17,10 @@ cdef class Pollset:
 
     cpdef list wait(self, int64_t timeout)
 
+    cpdef bint expects(self) except -1
+
+    cpdef list glance(self)
+
     @cython.locals(entry=int64_t)
     cpdef dispatch(self, list ready)
 

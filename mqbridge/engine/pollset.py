@@ -37,6 +37,14 @@ class Pollset:
         """Wait up to `timeout` ns, -1 for ever; what is returned is for `dispatch`, under the lock."""
         return self._poll.wait(timeout)
 
+    def expects(self) -> bool:
+        """Return whether something is likely to come so soon that `glance` is worth it."""
+        return self._poll.expects()
+
+    def glance(self) -> list[int]:
+        """Stay awake for a moment, and return what has come, as `wait` does."""
+        return self._poll.glance()
+
     def dispatch(self, ready: list[int]) -> None:
         """Tell the watchers."""
         for entry in ready:

@@ -36,9 +36,13 @@ class Sent:
         return self
 
     def is_set(self) -> bool:
-        """Return whether it has left for good: written, taken by its inproc receiver, or dropped with its peer."""
-        if self._waits:
-            return False
+        """Return whether it has left for good: written, taken by its inproc receiver, or dropped with its peer.
+
+        Does the socket's output if need be: what the flusher has written is known only then.
+        """
+        return not self._waits and (self._gone() or (self._driver.drive() and self._gone()))
+
+    def _gone(self) -> bool:
         self._left = [(pipe, mark) for pipe, mark in self._left if not pipe.ended and pipe.outbound.released() < mark]
         return not self._left
 
@@ -47,8 +51,6 @@ class Sent:
         until = None if timeout is None else _sys.clock() + int(timeout * 1e9)
         driver = self._driver
         while not self.is_set():
-            if driver.drive() and self.is_set():
-                break
             rest = _GLANCE if until is None else min(_GLANCE, until - _sys.clock())
             if rest <= 0:
                 return False

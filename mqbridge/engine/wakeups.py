@@ -79,16 +79,16 @@ class Wakeups:
 
     def enter(self) -> None:
         """Take the lock; raises if the socket is closed or its context terminated."""
-        self.lock.acquire()
+        self.lock.take()
         if self.stopped:
-            self.lock.release()
+            self.lock.give()
             self._refuse()
 
     def leave(self) -> None:
         """Tell those who wait, and release the lock."""
         if self._observed:
             self._tell()
-        self.lock.release()
+        self.lock.give()
 
     def _refuse(self) -> None:
         if self.stopped == Errno.ETERM:

@@ -24,8 +24,8 @@ from mqbridge.loops.callbacks import Callback, Callbacks
 from mqbridge.loops.contexts import WrappedContext
 from mqbridge.loops.polling import AwaitablePoller
 from mqbridge.loops.threaded import Watched, Watcher
-from mqbridge.loops.waiters import Waiters
-from mqbridge.loops.wrapped import DONTWAIT, POLLIN, POLLOUT, SNDMORE, WrappedSocket
+from mqbridge.loops.waiters import Loop, Waiters
+from mqbridge.loops.wrapped import DONTWAIT, SNDMORE, WrappedSocket
 
 __all__ = ["Context", "Poller", "Socket", "watch"]
 
@@ -156,54 +156,63 @@ class Socket(AwaitableSocket):
         made by `Context.socket`.
     """
 
-    __slots__ = ("_take", "_give")
+    __slots__ = ("_short_in", "_short_out")
 
     _sleeper = _Sleeper
 
     def __init__(self, socket: Any, context: Any = None) -> None:
+        # What the short ways below need, in one place, since attributes of this class take their time; None: the long
+        # way. A stock socket's operations always need a look after them.
+        object.__setattr__(self, "_short_in", None)
+        object.__setattr__(self, "_short_out", None)
         AwaitableSocket.__init__(self, socket, context)
-        # For the short ways below; a stock socket's operations always need a look after them.
-        object.__setattr__(self, "_take", None if self._shared else self._calls.recv_multipart)
-        object.__setattr__(self, "_give", None if self._shared else self._calls.send)
+
+    def _waiters_of(self, key: Any, loop: Callable[[], Loop]) -> Waiters:
+        waiters = AwaitableSocket._waiters_of(self, key, loop)
+        if not self._shared:
+            own = object.__setattr__
+            own(self, "_short_in", (waiters, self._calls.recv_multipart) if self._unread is None else None)
+            own(self, "_short_out", (waiters, self._calls.send) if self._unsent is None else None)
+        return waiters
+
+    def _begun(self, parts: list[Any]) -> Any:
+        object.__setattr__(self, "_short_in", None)
+        return AwaitableSocket._begun(self, parts)
 
     async def recv(
         self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
     ) -> Any:
-        # The short way of what AwaitableSocket does, when a message is there and nobody waits.
-        if (
-            self._cached_key is get_running_loop()
-            and self._unread is None
-            and copy
-            and not track
-            and self._take is not None
-            and self._cached.free(POLLIN)
-        ):
-            try:
-                parts = self._take(flags | DONTWAIT)
-            except Again:
-                if flags & DONTWAIT:
-                    raise
-                parts = await self._receive_later(flags, copy, track, timeout)
-            return parts[0] if len(parts) == 1 else self._begun(parts)
+        # The short way of what AwaitableSocket does, when a message is there and nobody waits. It does not ask which
+        # loop runs: that matters for who waits, and the system would be asked with it.
+        short = self._short_in
+        if short is not None and copy and not track:
+            waiters, take = short
+            if waiters.left > 0 and not waiters.readers:
+                waiters.left -= 1
+                try:
+                    parts = take(flags | DONTWAIT)
+                except Again:
+                    if flags & DONTWAIT:
+                        raise
+                    parts = await self._receive_later(flags, copy, track, timeout)
+                return parts[0] if len(parts) == 1 else self._begun(parts)
         return await AwaitableSocket.recv(self, flags, copy, track, timeout=timeout)
 
     async def send(
         self, data: Any, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
     ) -> Any:
         # As above, when there is room.
-        if (
-            self._cached_key is get_running_loop()
-            and self._unsent is None
-            and not flags & SNDMORE
-            and self._give is not None
-            and self._cached.free(POLLOUT)
-        ):
-            try:
-                return self._give(data, flags | DONTWAIT, copy, track)
-            except Again:
-                if flags & DONTWAIT:
-                    raise
-                return await self._transmit_later(self._give, data, flags, copy, track, timeout)
+        short = self._short_out
+        if short is not None and not flags & SNDMORE:
+            waiters, give = short
+            if waiters.left > 0 and not waiters.writers:
+                waiters.left -= 1
+                try:
+                    return give(data, flags | DONTWAIT, copy, track)
+                except Again:
+                    if flags & DONTWAIT:
+                        raise
+                    return await self._transmit_later(give, data, flags, copy, track, timeout)
         return await AwaitableSocket.send(self, data, flags, copy, track, timeout=timeout)
 
     recv.__doc__ = AwaitableSocket.recv.__doc__
@@ -214,6 +223,10 @@ class Socket(AwaitableSocket):
         if self._cached_key is loop:
             return self._cached  # type: ignore[no-any-return]
         return self._waiters_of(loop, self._loop)
+
+    async def _send_parts(self, parts: list[Any], flags: int, copy: bool, track: bool, timeout: float | None) -> Any:
+        object.__setattr__(self, "_short_out", None)
+        return await AwaitableSocket._send_parts(self, parts, flags, copy, track, timeout)
 
     @staticmethod
     def _loop() -> _Loop:

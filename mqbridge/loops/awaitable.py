@@ -13,14 +13,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from mqbridge.constants import SocketOption
+from mqbridge.errors import Again
 from mqbridge.loops.codecs import AwaitableCodecs
-from mqbridge.loops.sockets import own_error
-from mqbridge.loops.waiters import Loop, Waiters
+from mqbridge.loops.sockets import own_error, what_is_there
+from mqbridge.loops.waiters import BUDGET, Loop, Waiters
 from mqbridge.loops.wrapped import DONTWAIT, POLLIN, POLLOUT, SNDMORE, WrappedSocket
 from mqbridge.message import fill, room_in
 from mqbridge.socket import Bound, Socket
@@ -59,7 +60,7 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         own = object.__setattr__
         # What operations are made on: an object whose FD nobody watches, so that none takes an edge from a user who
         # watches the ordinary socket's (P6, P14).
-        own(self, "_calls", Socket.shadow(self.socket) if isinstance(self.socket, Socket) else self.socket)
+        own(self, "_calls", self.socket.alias() if isinstance(self.socket, Socket) else self.socket)
         # Task -> the parts it has not received yet of a message begun, and those it has gathered with SNDMORE.
         own(self, "_unread", None)
         own(self, "_unsent", None)
@@ -171,23 +172,26 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
                 return parts
         return await self._receive(flags, copy, track, timeout)
 
-    async def recv_many(
-        self, limit: int = 1000, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
-    ) -> list[list[Any]]:
-        """Wait for a message; return it and those that are there behind it, up to `limit`, each a list of parts.
+    async def recv_many(self, max: int = 1000, timeout: float | None = None) -> list[Any]:
+        """Wait for a message; return it and those that are there behind it: bytes, or a list for one of several parts.
 
-        Other parameters and errors are those of `recv`.
+        Parameters
+        ----------
+        max
+            The most messages to return, at least 1.
+        timeout
+            How long to wait for the first one, in ms; -1 for ever; None: as RCVTIMEO says.
+
+        Raises ValueError if `max` is less than 1; else as `recv`.
         """
-        if limit < 1:
-            raise ValueError(f"recv_many(limit={limit!r}): at least 1")
-        messages = [await self.recv_multipart(flags, copy, track, timeout=timeout)]
-        take = self._taking(flags, copy, track)
-        # What is wrong beyond "no more" is still so when the next one is received.
-        with contextlib.suppress(Exception):
-            for _ in range(limit - 1):
-                messages.append(take())
-        self.touched()
-        return messages
+        if max < 1:
+            raise ValueError(f"recv_many(max={max!r}): take at least 1 message")
+        first = await self.recv_multipart(timeout=timeout)
+        found = [first[0] if len(first) == 1 else first]
+        if max > 1:
+            found += what_is_there(self._calls, max - 1)
+            self.touched()
+        return found
 
     async def recv_into(self, buffer: Any, /, *, nbytes: int = 0, flags: int = 0, timeout: float | None = None) -> int:
         """Receive one part into a writable buffer; return the part's size in bytes.
@@ -281,6 +285,8 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         sent = 0
         if self._always_breathes:
             await self._breathe()
+        if not self._shared and isinstance(messages, (list, tuple)) and copy and not track:
+            return await self._transmit_many(messages, flags & ~SNDMORE, timeout)
         try:
             for message in messages:
                 several = isinstance(message, (list, tuple))
@@ -312,6 +318,10 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         bound = WrappedSocket.connect(self, addr)
         self._attend()
         return bound
+
+    def get_monitor_socket(self, *arguments: Any, **options: Any) -> Any:
+        """Return a socket that reports what happens to connections, as the ordinary one's, for coroutines."""
+        return type(self)(self.socket.get_monitor_socket(*arguments, **options))
 
     # ---- readiness and options
 
@@ -413,7 +423,22 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             timeout = self._calls.getsockopt(SocketOption.RCVTIMEO)
         if flags & DONTWAIT or timeout == 0:
             raise own_error(self.socket, _EAGAIN, "recv(): would block: no message has come, or others wait for it")
-        return await self._wait(POLLIN, self._taking(flags, copy, track), timeout)  # type: ignore[no-any-return]
+        take = self._taking(flags, copy, track)
+        if not self._shared and self._glanced():
+            try:
+                return take()
+            except Exception as error:
+                if getattr(error, "errno", None) != _EAGAIN:
+                    raise
+        return await self._wait(POLLIN, take, timeout)  # type: ignore[no-any-return]
+
+    def _glanced(self) -> bool:
+        """Stay awake for a moment if a message is likely to come, and nobody waits; return whether one has."""
+        waiters = self._here()
+        if waiters.readers or not self._calls.glance():
+            return False
+        waiters.glanced()
+        return True
 
     async def _transmit(
         self,
@@ -439,6 +464,25 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
                 if self._shared:
                     waiters.touched()
         return await self._transmit_later(send, message, flags, copy, track, timeout)
+
+    async def _transmit_many(self, messages: Sequence[Any], flags: int, timeout: float | None) -> int:
+        """Send many through an ordinary socket that takes many, letting others run in between."""
+        sent = 0
+        try:
+            while sent < len(messages):
+                if not self._here().writers:
+                    with contextlib.suppress(Again):
+                        sent += self._calls.send_many(messages[sent : sent + BUDGET], flags | DONTWAIT)
+                if sent < len(messages):
+                    message = messages[sent]
+                    send = self._calls.send_multipart if isinstance(message, (list, tuple)) else self._calls.send
+                    await self._transmit(send, message, flags, True, False, timeout, False)
+                    sent += 1
+                    await self._breathe()
+        except Exception as error:
+            error.sent = sent  # type: ignore[attr-defined]
+            raise
+        return sent
 
     async def _transmit_later(
         self, send: Callable[..., Any], message: Any, flags: int, copy: bool, track: bool, timeout: float | None

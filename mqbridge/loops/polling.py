@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from mqbridge.constants import SocketOption
-from mqbridge.loops.sockets import is_socket, own_error
+from mqbridge.loops.sockets import close_descriptor, is_socket, own_error
 from mqbridge.loops.waiters import Waiters
 from mqbridge.loops.wrapped import POLLIN, POLLOUT
 from mqbridge.poller import Poller, wait_for
@@ -102,7 +102,7 @@ async def _wait(
                     try:
                         watched.append((fd, loop.watch(fd, sleeper.wake, direction == POLLOUT)))
                     except BaseException:
-                        os.close(fd)
+                        close_descriptor(fd)
                         raise
         while True:
             in_time = await sleeper.sleep()
@@ -120,7 +120,7 @@ async def _wait(
             place.waiters.leave(place.direction, place)
         for fd, token in watched:
             loop.unwatch(token)
-            os.close(fd)
+            close_descriptor(fd)
 
 
 def _look(wrapped: list[Wrapped], files: Items, places: Places) -> Items:

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import _socket
+import contextlib
 import errno
 import os
-from _socket import close as _close
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from mqbridge.constants import SocketOption
+from mqbridge.constants import Flag, SocketOption
 from mqbridge.errors import error_for
+from mqbridge.socket import Socket
+
+_DONTWAIT = int(Flag.DONTWAIT)
+
+#: Closes any descriptor. `os.close`, where gevent has patched it, lets other greenlets run, and closes later.
+close_descriptor: Callable[[int], None] = _socket.close
+
+
+def what_is_there(socket: Any, most: int) -> list[Any]:
+    """Receive at most `most` messages from an ordinary socket, none if none is there: bytes, or lists of parts."""
+    # Whatever is wrong, beyond "no more", is still so for the next call; what has been taken is not lost.
+    found: list[Any] = []
+    with contextlib.suppress(Exception):
+        if isinstance(socket, Socket):
+            return socket.recv_many(most, 0)
+        while len(found) < most:
+            parts = socket.recv_multipart(_DONTWAIT)
+            found.append(parts[0] if len(parts) == 1 else parts)
+    return found
 
 
 class SocketView(Protocol):
@@ -52,8 +73,7 @@ class StockView:
         """Close the duplicate, which the loop has let go of before (P28); the socket stays as it is."""
         if self._open:
             self._open = False
-            # Not os.close: where gevent has patched that, it lets other greenlets run.
-            _close(self._fd)
+            close_descriptor(self._fd)
 
     def __del__(self) -> None:
         # A loop that still watches the descriptor refers to this; so that loop is gone.

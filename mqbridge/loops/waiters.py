@@ -22,6 +22,8 @@ from mqbridge.loops.sockets import shares_its_edge, view_of
 
 #: So many operations in a row may succeed at once; then the loop's other work gets its turn (P21).
 BUDGET = 100
+#: To stay awake for a moment counts as so many.
+GLANCE = 10
 
 
 class Loop(Protocol):
@@ -56,7 +58,7 @@ class Waiters:
     Raises what the socket raises when it is closed already.
     """
 
-    __slots__ = ("_loop", "_view", "_shared", "_watch", "_queues", "_token", "_turn", "_spent")
+    __slots__ = ("_loop", "_view", "_shared", "_watch", "_queues", "_token", "_turn", "left", "readers", "writers")
 
     def __init__(self, loop: Loop, socket: Any) -> None:
         self._loop = loop
@@ -64,9 +66,13 @@ class Waiters:
         # A stock socket's edge is cleared by any operation, so each is followed by a look (P2, P3, P6).
         self._shared = shares_its_edge(socket)
         self._watch: Watch | None = Watch(self, self._view.events)
-        self._queues: dict[int, deque[Waiter]] = {POLLIN: deque(), POLLOUT: deque()}
+        #: Who waits, in order. Who looks at these and at `left` must not change them, but for `left` by what it spends.
+        self.readers: deque[Waiter] = deque()
+        self.writers: deque[Waiter] = deque()
+        self._queues = {POLLIN: self.readers, POLLOUT: self.writers}
         self._turn: Any = None
-        self._spent = 0
+        #: So many operations may be tried at once before it is the turn of the loop's other work.
+        self.left = BUDGET
         try:
             self._token = loop.watch(self._view.fileno(), self._watch.edge)
         except BaseException:
@@ -87,25 +93,21 @@ class Waiters:
         queue = self._queues[direction]
         return bool(queue) and queue[0] is waiter
 
-    def free(self, direction: int) -> bool:
-        """An operation comes: return whether it may be tried at once, since nobody waits and it is not time to yield.
-
-        If not, the long way asks `exhausted` and `waiting`, one by one.
-        """
-        self._spent += 1
-        return self._spent <= BUDGET and not self._queues[direction]
-
     def exhausted(self) -> bool:
         """An operation is about to be tried at once: return whether the loop's other work should come first (P21)."""
-        self._spent += 1
-        if self._spent <= BUDGET:
+        self.left -= 1
+        if self.left >= 0:
             return False
-        self._spent = 0
+        self.left = BUDGET
         return True
+
+    def glanced(self) -> None:
+        """The loop was kept waiting for a moment; see `Socket.glance`."""
+        self.left = max(0, self.left - GLANCE)
 
     def enter(self, direction: int, waiter: Waiter) -> None:
         """Wait for this direction, behind those who wait already."""
-        self._spent = 0
+        self.left = BUDGET
         self._queues[direction].append(waiter)
         self._want()
 

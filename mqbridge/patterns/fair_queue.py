@@ -27,8 +27,10 @@ class FairQueue(Rota):
             pipe = self.pipes[self.current]
             message = pipe.read()
             if message is not None:
-                self.last = pipe
-                self.advance()
+                if self.last is not pipe:
+                    self.last = pipe
+                if self.active > 1:
+                    self.advance()
                 return message
             self._found_empty(pipe)
         return None

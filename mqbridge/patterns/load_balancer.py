@@ -20,7 +20,7 @@ class LoadBalancer(Rota):
             pipe = self.pipes[self.current]
             if pipe.write(message):
                 # A write that found the connection broken has detached the pipe; then the turn has moved already.
-                if self.current < self.active and self.pipes[self.current] is pipe:
+                if 1 < self.active > self.current and self.pipes[self.current] is pipe:
                     self.advance()
                 return pipe
             self.retire(pipe)

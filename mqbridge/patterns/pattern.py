@@ -98,6 +98,10 @@ class Pattern:
         """Return whether `send` would take a message."""
         raise NotImplementedError
 
+    def knows(self, pipe: Pipe) -> bool:
+        """Return whether a pipe's peer is one of those that messages come from."""
+        return True
+
     def probe(self, pipe: Pipe) -> None:
         """Greet a new peer with an empty message, if PROBE_ROUTER says so."""
         if self.options.probe_router:

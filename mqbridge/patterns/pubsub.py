@@ -92,6 +92,10 @@ class XPub(Pattern):
         self.readable(pipe)
         return True
 
+    def topics_count(self) -> int:
+        """Return how many topics subscribers have asked for."""
+        return len(list(self._subscriptions.topics()))
+
     def ended(self, pipe: Pipe) -> None:
         self.readable(pipe)
         self._forget(pipe)
@@ -172,6 +176,8 @@ class XPub(Pattern):
 
     def send(self, message: object) -> Pipe | None:
         takers = self._takers(message)
+        if self.options.xpub_manual_last_value and self._last_asker is not None:
+            takers = [pipe for pipe in takers if pipe is self._last_asker]
         if self.options.xpub_nodrop:
             for pipe in takers:
                 if pipe not in self._full and not pipe.can_write() and not pipe.ended:
@@ -181,6 +187,8 @@ class XPub(Pattern):
         for pipe in takers:
             # One that is at its mark misses it; the others do not wait for it.
             pipe.write(message)
+        if self.options.xpub_manual_last_value:
+            self._last_asker = None
         return NOWHERE
 
     def receive(self) -> object:
@@ -268,6 +276,10 @@ class XSub(Pattern):
 
     def writable(self, pipe: Pipe) -> None:
         pass
+
+    def topics_count(self) -> int:
+        """Return how many topics this socket has asked for."""
+        return len(list(self._subscriptions.topics()))
 
     def subscribe(self, topic: bytes, add: bool) -> None:
         """Ask for a topic once more, or once less."""

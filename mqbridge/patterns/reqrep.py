@@ -4,8 +4,7 @@ On the wire a request is an empty delimiter and the body; routers on the way put
 what is not of that form, so being readable means that a recv will return a body.
 """
 
-import secrets
-
+from mqbridge._sys import chance
 from mqbridge.patterns.fair_queue import FairQueue
 from mqbridge.patterns.load_balancer import LoadBalancer
 from mqbridge.patterns.pattern import NOWHERE, Pattern
@@ -53,7 +52,7 @@ class Req(Pattern):
         self._reply: object = None
         # What goes before the request, and comes back before its reply.
         self._envelope: tuple[bytes, ...] = _DELIMITER
-        self._request_id = secrets.randbits(32)
+        self._request_id = chance()
 
     def attach(self, pipe: Pipe) -> bool:
         self.probe(pipe)

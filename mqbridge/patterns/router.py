@@ -4,8 +4,8 @@ What it receives has the sender's routing id in front; what it sends goes to the
 """
 
 import errno
-import secrets
 
+from mqbridge._sys import chance
 from mqbridge.errors import ZMQError
 from mqbridge.patterns.fair_queue import FairQueue
 from mqbridge.patterns.load_balancer import LoadBalancer
@@ -31,7 +31,7 @@ class Router(Pattern):
         # Nobody has a turn here; it knows who was found full and has not said yet that there is room again.
         self._out = LoadBalancer()
         self._peers: dict[bytes, Pipe] = {}
-        self._next_id = secrets.randbits(32)
+        self._next_id = chance()
 
     def attach(self, pipe: Pipe) -> bool:
         if not pipe.routing_id:

@@ -1,6 +1,9 @@
 cimport cython
 
+from mqbridge cimport _sys
+
 cdef Py_ssize_t _CHUNK
+cdef bint _FETCHES
 
 
 cdef class Fifo:
@@ -21,8 +24,14 @@ cdef class Fifo:
     @cython.locals(at=Py_ssize_t, fresh=list)
     cpdef push(self, message)
 
+    @cython.locals(at=Py_ssize_t, tail=list, fresh=list)
+    cpdef extend(self, list messages)
+
+    cpdef bint passes(self) except -1
+
     cpdef pass_by(self)
 
+    @cython.locals(at=Py_ssize_t)
     cpdef object pop(self)
 
     @cython.locals(at=Py_ssize_t)
@@ -49,6 +58,10 @@ cdef class Latest(Fifo):
     cdef object _last
 
     cpdef push(self, message)
+
+    cpdef extend(self, list messages)
+
+    cpdef bint passes(self) except -1
 
     cpdef pass_by(self)
 

@@ -10,7 +10,11 @@ Limits and wake-ups are decided by those who use the queue (`pipe.py`); here is 
 
 from collections import deque
 
+from mqbridge import _sys
+
 _CHUNK = 64
+# Whether the processor can be told what it will need; only compiled.
+_FETCHES = _sys.HAS_FLUSHER
 
 
 class Fifo:
@@ -68,6 +72,25 @@ class Fifo:
         self._tail_at = at + 1
         self._pushed += 1
 
+    def extend(self, messages: list[object]) -> None:
+        """Append several messages."""
+        at = self._tail_at
+        tail = self._tail
+        for message in messages:
+            if at == _CHUNK:
+                fresh: list[object] = [None] * (_CHUNK + 1)
+                tail[_CHUNK] = fresh
+                self._tail = tail = fresh
+                at = 0
+            tail[at] = message
+            at += 1
+        self._tail_at = at
+        self._pushed += len(messages)
+
+    def passes(self) -> bool:
+        """Return whether a message would meet an empty queue that is not at its mark."""
+        return self._taken == self._pushed and (self.limit == 0 or self._pushed - self._released < self.limit)
+
     def pass_by(self) -> None:
         """Count a message as pushed and taken: the queue is empty, and its reader has the message already."""
         self._pushed += 1
@@ -75,9 +98,20 @@ class Fifo:
 
     def pop(self) -> object:
         """Take the oldest message and release it; None if there is none."""
-        message = self.take()
-        if message is not None:
-            self._released += 1
+        if self._taken == self._pushed:
+            return None
+        at = self._head_at
+        if at == _CHUNK:
+            self._head = self._head[_CHUNK]  # type: ignore[assignment]
+            at = 0
+        message = self._head[at]
+        self._head[at] = None
+        self._head_at = at + 1
+        self._taken += 1
+        self._released += 1
+        if _FETCHES:
+            # Where one thread reads many queues in turn, the next message is far from the processor by then.
+            _sys.warm(self._head, at + 1)
         return message
 
     def take(self) -> object:
@@ -139,6 +173,12 @@ class Latest(Fifo):
 
     def push(self, message: object) -> None:
         self._last.append(message)
+
+    def extend(self, messages: list[object]) -> None:
+        self._last.extend(messages)
+
+    def passes(self) -> bool:
+        return not self._last
 
     def pass_by(self) -> None:
         pass

@@ -20,7 +20,7 @@ class Outlet:
     __slots__ = ()
 
     def take_over(self, pipe: "Pipe", message: object) -> bool:
-        """Take a message that would go into `pipe.outbound`, which has room, and count it there; or return False."""
+        """Take a message that would go into `pipe.outbound`, if that has room, and count it there; or return False."""
         return False
 
     def written(self, pipe: "Pipe") -> None:
@@ -88,14 +88,16 @@ class Pipe:
 
     def write(self, message: object) -> bool:
         """Put a message on its way; False if there is no room."""
+        outlet = self.outlet
+        if outlet is not None and not self.ended and outlet.take_over(self, message):
+            return True
         outbound = self.outbound
         if (outbound.full() or self.ended) and not self.can_write():
             return False
+        outbound.push(message)
+        # Making room may have found the connection broken.
         outlet = self.outlet
-        if outlet is None:
-            outbound.push(message)
-        elif not outlet.take_over(self, message):
-            outbound.push(message)
+        if outlet is not None:
             outlet.written(self)
         return True
 
@@ -103,7 +105,7 @@ class Pipe:
         """Return the oldest message, or None."""
         inbound = self.inbound
         message = inbound.pop()
-        if message is not None and inbound.writer_sleeps and inbound.low():
+        if inbound.writer_sleeps and message is not None and inbound.low():
             outlet = self.outlet
             if outlet is not None:
                 outlet.resume(self)

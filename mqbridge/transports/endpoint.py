@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import errno
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from ..constants import Errno
-from ..errors import ZMQError
-from ..version import IPC_PATH_MAX_LEN
+from mqbridge.constants import Errno
+from mqbridge.errors import ZMQError
+from mqbridge.version import IPC_PATH_MAX_LEN
 
-Verb = Literal["bind", "unbind", "connect", "disconnect"]
+Verb = Literal["bind", "unbind", "connect", "disconnect", "monitor"]
 
 TRANSPORTS = ("tcp", "ipc", "inproc")
 INPROC_NAME_MAX = 256
@@ -27,8 +26,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,})(?:%
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """An endpoint taken to pieces.
 
     For tcp, `host` is a name, an interface, a literal address without brackets, or `*` for all interfaces,

@@ -1,7 +1,7 @@
 """inproc: the names of one context, and who is waiting for one.
 
 Here are names only. What is registered are objects of the layer above: drivers, and connections that were made
-before their bind. The registry's lock is the last one taken and held for a moment only.
+before their bind. The registry's lock is held for a moment only, and no other lock but a tap's is taken under it.
 """
 
 from typing import Any

@@ -8,7 +8,6 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
 from typing import Any
 
 from mqbridge._sys import socket
@@ -43,6 +42,9 @@ def listen(address: Address, options: Options) -> Any:
     """
     family, where = address
     if where == "*":
+        # Not at the top: with all it imports itself it takes as long as a fifth of this package.
+        import tempfile
+
         directory = tempfile.mkdtemp(prefix="mqbridge-")
         _made.add(directory)
         try:

@@ -10,21 +10,33 @@ from types import ModuleType
 
 from mqbridge._sys import socket
 from mqbridge.transports import ipc, tcp
+from mqbridge.transports.endpoint import tcp_text
 
 STREAMS: dict[str, ModuleType] = {"tcp": tcp, "ipc": ipc}
 
 
 def peer_address(fd: int) -> str:
     """Return where a connection's peer is: an IP address, or `localhost:uid:gid:pid` for ipc; "" if it has gone."""
+    return _peer(fd)[0]
+
+
+def peer_text(fd: int) -> str:
+    """Return the same with the port: `127.0.0.1:5555`, `[::1]:5555`."""
+    host, port = _peer(fd)
+    return host if port is None else tcp_text(host, port).removeprefix("tcp://")
+
+
+def _peer(fd: int) -> tuple[str, int | None]:
     if fd < 0:
-        return ""
+        return "", None
     handle = socket(fileno=fd)
     try:
         if handle.family == _socket.AF_UNIX:
-            return "localhost" + _credentials(handle)
-        return str(handle.getpeername()[0])
+            return "localhost" + _credentials(handle), None
+        name = handle.getpeername()
+        return str(name[0]), int(name[1])
     except OSError:
-        return ""
+        return "", None
     finally:
         handle.detach()
 

@@ -1,9 +1,12 @@
 """Commands: a name and data in a command frame (RFC 37, "Formal Grammar" and "Connection Heartbeating")."""
 
-from mqbridge.zmtp.errors import ProtocolError
+from mqbridge.constants import Event
+from mqbridge.zmtp.errors import NOT_TOLD, ProtocolError, Refused
 
 # The longest context of a PING, which comes back in the PONG.
 _CONTEXT_SIZE = 16
+# The reasons by which a server says what its ZAP handler has decided.
+_STATUSES = (b"300", b"400", b"500")
 
 
 class Subscription:
@@ -24,7 +27,8 @@ def make(name: bytes, data: bytes = b"") -> bytes:
 def split(body: bytes, phase: str) -> tuple[bytes, bytes]:
     """Return a command's name and data. Raises ProtocolError."""
     if not body or not 0 < body[0] < len(body):
-        raise ProtocolError(phase, f"malformed command {body[:20]!r}")
+        code = Event.PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED
+        raise ProtocolError(phase, f"malformed command {body[:20]!r}", code)
     size = body[0]
     return body[1 : 1 + size], body[1 + size :]
 
@@ -40,6 +44,17 @@ def error_reason(data: bytes) -> str:
     size = data[0] if data else 0
     reason = data[1 : 1 + size].decode("ascii", "backslashreplace")
     return repr(reason) if reason else "no reason given"
+
+
+def refusal(data: bytes) -> ProtocolError:
+    """Return what an ERROR command in a handshake means: a status of RFC 27, or something else."""
+    size = data[0] if data else 0
+    if size >= len(data):
+        code = Event.PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR
+        return ProtocolError("handshake", f"the peer refused in a malformed ERROR: {data[:20]!r}", code)
+    if data[1 : 1 + size] in _STATUSES:
+        return Refused(int(data[1 : 1 + size]), True)
+    return ProtocolError("handshake", f"the peer refused: {error_reason(data)}", NOT_TOLD)
 
 
 def make_ping(ttl: int, context: bytes) -> bytes:

@@ -1,6 +1,7 @@
 cimport cython
 
-from mqbridge.zmtp.frames cimport Decoder
+from mqbridge.zmtp.frames cimport CommandFrame, Decoder, Encoder
+from mqbridge.zmtp.sealing cimport Sealing
 
 
 cdef class Connection:
@@ -16,13 +17,19 @@ cdef class Connection:
     cdef public Decoder decoder
     cdef public Py_ssize_t pongs
     cdef public Py_ssize_t ttl
+    cdef public object question
+    cdef public Sealing sealing
+    cdef public Encoder encoder
     cdef str _phase
-    cdef bint _as_server
-    cdef str _mechanism_name
+    cdef object _security
     cdef object _mechanism
+    cdef object _verdict
     cdef Py_ssize_t _max_message_size
     cdef object _greeting
+    cdef Py_ssize_t _early
+    cdef bint _takes_all
     cdef list _to_send
+    cdef list _to_seal
 
     cpdef bytes data_to_send(self)
 
@@ -33,4 +40,13 @@ cdef class Connection:
     @cython.locals(decoder=Decoder, found=list)
     cpdef list messages(self, Py_ssize_t limit)
 
+    cpdef answer(self, verdict)
+
+    @cython.locals(decoder=Decoder, opened=list)
+    cdef list _open_messages(self, Py_ssize_t limit)
+
+    @cython.locals(sealing=Sealing, opened=list)
+    cdef list _opened(self, list frames)
+
+    @cython.locals(messages=list)
     cdef list _without_commands(self, list found)

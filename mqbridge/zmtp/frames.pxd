@@ -7,6 +7,8 @@ cdef int _LONG
 cdef int _COMMAND
 cdef Py_ssize_t _LARGE_INCOMING
 cdef Py_ssize_t _LARGE_OUTGOING
+cdef Py_ssize_t _TOGETHER
+cdef Py_ssize_t _PART
 cdef list _SHORT_LAST
 cdef list _SHORT_MORE
 
@@ -25,6 +27,7 @@ cdef class Decoder:
     cdef Py_ssize_t _position
     cdef list _behind
     cdef list _parts
+    cdef Py_ssize_t _gathered
     cdef int _flags
 
     @cython.locals(missing=Py_ssize_t, large=Growing)
@@ -33,6 +36,7 @@ cdef class Decoder:
     @cython.locals(
         messages=list,
         count=Py_ssize_t,
+        added=Py_ssize_t,
         buffer=bytes,
         data="const unsigned char *",
         position=Py_ssize_t,
@@ -46,7 +50,7 @@ cdef class Decoder:
     )
     cpdef list decode(self, Py_ssize_t limit)
 
-    cdef int _accept(self, list messages, int flags, bytes frame) except -1
+    cdef int _accept(self, list messages, int flags, bytes frame) except -2
 
     cdef _join(self)
 
@@ -66,6 +70,8 @@ cdef class Encoder:
     cpdef Py_ssize_t put(self, Stream stream, message, Py_ssize_t index) except -2
 
     cpdef bytes frames_of(self, message)
+
+    cpdef Py_ssize_t size(self, message) except -1
 
     @cython.locals(size=Py_ssize_t)
     cdef _frame(self, Stream stream, int flags, bytes body)

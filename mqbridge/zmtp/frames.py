@@ -19,6 +19,11 @@ _LARGE_INCOMING = 8192
 # A frame of at least this many bytes is written from where it lies instead of being copied into the batch.
 _LARGE_OUTGOING = 16384
 
+# MAXMSGSIZE is for each frame, as in libzmq. So that many frames do not make more of it, all parts of one message may
+# have together that and this much more; each counts as what it costs, also if it is empty.
+_TOGETHER = 1 << 20
+_PART = 64
+
 _SHORT_LAST = [bytes((0, size)) for size in range(256)]
 _SHORT_MORE = [bytes((_MORE, size)) for size in range(256)]
 
@@ -49,6 +54,7 @@ class Decoder:
         "_position",
         "_behind",
         "_parts",
+        "_gathered",
         "_flags",
     )
 
@@ -66,6 +72,8 @@ class Decoder:
         # What came while the buffer was not used up: joined when it is looked at, not each time something is fed.
         self._behind: list[bytes] = []
         self._parts: list[bytes] | None = None
+        # What they count as, together.
+        self._gathered = 0
         self._flags = 0
 
     def feed(self, data: bytes) -> None:
@@ -103,6 +111,8 @@ class Decoder:
             self.large = None
             flags = self._flags
             count = self._accept(messages, flags, frame)
+            if count < 0:
+                return messages
         if self._behind:
             self._join()
         buffer = self._buffer
@@ -144,7 +154,10 @@ class Decoder:
             frame = data[start : start + size]
             position = start + size
             if flags & (_MORE | _COMMAND) or self._parts is not None:
-                count += self._accept(messages, flags, frame)
+                added = self._accept(messages, flags, frame)
+                if added < 0:
+                    return messages
+                count += added
             else:
                 messages.append(frame)
                 count += 1
@@ -182,24 +195,27 @@ class Decoder:
         return buffer[start : start + size]
 
     def _accept(self, messages: list[Any], flags: int, frame: bytes) -> int:
-        """Add a frame to what is under way; return how many messages that completed."""
+        """Add a frame to what is under way; return how many messages that completed, or -1: it is too much."""
         if flags & _COMMAND:
             # libzmq sends PING between the parts of a message; that disturbs nothing.
             messages.append(CommandFrame(frame))
             self.has_commands = True
             return 0
-        if flags & _MORE:
-            if self._parts is None:
-                self._parts = [frame]
-            else:
-                self._parts.append(frame)
-            return 0
         if self._parts is None:
-            messages.append(frame)
-        else:
-            self._parts.append(frame)
-            messages.append(tuple(self._parts))
-            self._parts = None
+            if not flags & _MORE:
+                messages.append(frame)
+                return 1
+            self._parts = []
+        self._parts.append(frame)
+        self._gathered += len(frame) + _PART
+        if self.max_size >= 0 and self._gathered > self.max_size + _TOGETHER:
+            self.fail(too_many_parts(len(self._parts), self.max_size))
+            return -1
+        if flags & _MORE:
+            return 0
+        messages.append(tuple(self._parts))
+        self._parts = None
+        self._gathered = 0
         return 1
 
     def _join(self) -> None:
@@ -217,6 +233,11 @@ class Decoder:
         self._position = 0
         self._behind.clear()
         self._parts = None
+
+
+def too_many_parts(parts: int, limit: int) -> str:
+    """Return what is wrong with a message whose parts are too much together."""
+    return f"the first {parts} parts of a message are together much larger than MAXMSGSIZE, {limit} bytes"
 
 
 def header(flags: int, size: int) -> bytes:
@@ -274,6 +295,10 @@ class Encoder:
     def frames_of(self, message: Any) -> bytes | None:
         """Return the frames of a whole message if they are at hand, or soon of use again; else None."""
         return None
+
+    def size(self, message: Any) -> int:
+        """Return how many bytes `put` makes of a message."""
+        return encoded_size(message)
 
     def _frame(self, stream: Any, flags: int, body: bytes) -> None:
         size = len(body)

@@ -5,6 +5,7 @@ Names are compared without regard to case; they are kept as the peer wrote them.
 
 from collections.abc import Mapping
 
+from mqbridge.constants import Event
 from mqbridge.zmtp.errors import ProtocolError
 
 
@@ -25,16 +26,14 @@ def decode(data: bytes) -> dict[str, bytes]:
         size = data[position]
         start = position + 1 + size
         if not size or start + 4 > len(data):
-            raise ProtocolError(
-                "handshake", f"malformed metadata at byte {position}: {data[position : position + 20]!r}"
-            )
+            text = f"malformed metadata at byte {position}: {data[position : position + 20]!r}"
+            raise ProtocolError("handshake", text, Event.PROTOCOL_ERROR_ZMTP_INVALID_METADATA)
         name = data[position + 1 : start].decode("ascii", "backslashreplace")
         length = int.from_bytes(data[start : start + 4], "big")
         position = start + 4 + length
         if position > len(data):
-            raise ProtocolError(
-                "handshake", f"the value of {name[:20]!r} announces {length} bytes, more than there are"
-            )
+            text = f"the value of {name[:20]!r} announces {length} bytes, more than there are"
+            raise ProtocolError("handshake", text, Event.PROTOCOL_ERROR_ZMTP_INVALID_METADATA)
         properties[name] = data[start + 4 : position]
     return properties
 

@@ -15,3 +15,5 @@ cdef class RawConnection(Connection):
 
 cdef class RawEncoder(Encoder):
     cpdef Py_ssize_t put(self, Stream stream, message, Py_ssize_t index) except -2
+
+    cpdef Py_ssize_t size(self, message) except -1

@@ -48,3 +48,7 @@ class RawEncoder(Encoder):
         else:
             stream.hold(b"", message)
         return -1
+
+    def size(self, message: Any) -> int:
+        """Return how many bytes `put` makes of a message."""
+        return len(message)

@@ -23,6 +23,8 @@ from mqbridge.zmtp.connection import Connection
 # On slow machines every duration is longer; see the other conftest.
 SCALE = float(os.environ.get("MQBRIDGE_TEST_SCALE", "1"))
 PATIENCE = 10 * SCALE
+# Between two looks: there is nothing to sleep on, since the other side moves only when it is driven.
+TICK = 0.0005
 
 MORE, LONG, COMMAND = 1, 2, 4
 
@@ -67,7 +69,7 @@ class Peer:
             assert time.monotonic() < deadline, f"{what} did not come"
             self.drive()
             if not self.read():
-                time.sleep(0.0005)
+                time.sleep(TICK)
 
     def read(self, most: int = 1 << 20) -> bool:
         """Read once; return whether anything came."""
@@ -124,7 +126,7 @@ class Peer:
             except BlockingIOError:
                 assert time.monotonic() < deadline, f"{len(view)} bytes could not be written"
                 self.drive()
-                time.sleep(0.0005)
+                time.sleep(TICK)
 
     def send(self, *messages: Any) -> None:
         """Send messages."""
@@ -217,7 +219,7 @@ class Place:
                 handle, _ = self.handle.accept()
             except BlockingIOError:
                 assert time.monotonic() < deadline, "no connection came"
-                time.sleep(0.0005)
+                time.sleep(TICK)
             else:
                 self._peers.adopt(handle)
                 return Peer(handle, socket_type, drive)
@@ -238,10 +240,14 @@ class Record:
 
     def __init__(self, driver: Any) -> None:
         self.all: list[tuple[Event, Any]] = []
-        driver.sink = self._add
+        driver.sinks.append(self)
 
-    def _add(self, event: int, endpoint: str, value: object) -> None:
-        self.all.append((Event(event), value))
+    def told(self, event: int, endpoint: str, value: int, cause: object, link: Any) -> None:
+        """Take an event; its cause says more than libzmq's value, where it has one."""
+        self.all.append((Event(event), value if event == Event.CONNECT_RETRIED else cause or value))
+
+    def last(self) -> None:
+        """The socket is closed."""
 
     def of(self, event: Event) -> list[Any]:
         """Return the values of one kind."""

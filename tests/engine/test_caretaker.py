@@ -39,6 +39,7 @@ class FakeDriver:
         self.timers = FakeTimers()
         self.visits = 0
         self.waiters = 0
+        self.taken = 0
         self.attached = False
         self.closing = False
         # Somebody is in the socket.
@@ -58,6 +59,9 @@ class FakeDriver:
 
     def ready(self, mask: int) -> None:
         raise AssertionError("nobody dispatches here")
+
+    def operations(self) -> int:
+        return self.taken
 
     def drive(self) -> bool:
         if self.locked:
@@ -311,6 +315,21 @@ def test_a_socket_that_is_no_longer_visited_is_driven(bench: Bench, wait_for: Ca
     driver.visits += 1
     driver.begin()
     # Level-triggered: it is still due when the rest is over, and nobody has come since.
+    wait_for(lambda: driver.driven, "a drive")
+
+
+def test_a_socket_that_is_busy_with_what_is_there_is_left_alone(bench: Bench, wait_for: Callable[..., None]) -> None:
+    driver = bench.driver()
+    bench.caretaker.adopt(driver)
+    (ward,) = bench.caretaker._wards.values()
+    driver.taken += 99
+    assert not ward.busy()
+    driver.taken += 1
+    assert ward.busy() and ward.visited()
+    # It would fire at once, and has to be asked about first.
+    ward.note()
+    assert not ward.visited()
+    driver.begin()
     wait_for(lambda: driver.driven, "a drive")
 
 

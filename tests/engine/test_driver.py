@@ -628,6 +628,33 @@ def test_who_only_sends_looks_now_and_then(quiet: mqbridge.Context, peers: Any, 
         assert peer.expect(1030) == [b"x"] * 1030
 
 
+def test_a_publisher_that_only_sends_hears_of_subscriptions(
+    quiet: mqbridge.Context, scaled: Callable[[float], float]
+) -> None:
+    with quiet.socket(mqbridge.PUB) as pub, quiet.socket(mqbridge.SUB) as sub:
+        pub.bind("tcp://127.0.0.1:*")
+        sub.connect(pub.last_endpoint.decode())
+        sub.subscribe("first")
+        deadline = time.monotonic() + scaled(10)
+        while not sub.poll(1) and time.monotonic() < deadline:
+            # Nobody asks for its EVENTS.
+            pub.send(b"first")
+        assert sub.recv() == b"first"
+
+
+def test_a_sender_hears_that_its_peer_by_inproc_has_left(quiet: mqbridge.Context) -> None:
+    with quiet.socket(mqbridge.PUSH) as push, quiet.socket(mqbridge.PULL) as pull:
+        push.sndhwm = pull.rcvhwm = 0
+        push.bind("inproc://leaves")
+        pull.connect("inproc://leaves")
+        push.send(b"x")
+        pull.disconnect("inproc://leaves")
+        with pytest.raises(mqbridge.Again):
+            while True:
+                push.send(b"y", DONTWAIT)
+        assert pull.recv() == b"x"
+
+
 def test_a_batch_is_written_before_its_sender_sleeps(
     quiet: mqbridge.Context,
     peers: Any,

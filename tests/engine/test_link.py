@@ -393,7 +393,8 @@ def test_with_immediate_a_queue_goes_with_its_connection(
 
 def test_a_failed_write_still_reads_what_the_peer_had_sent(pair: Any, joined: Callable[..., Any]) -> None:
     peer = joined(pair, "PAIR")
-    messages = [b"%d" % number * 50 for number in range(500)]
+    # They fit the window: what the peer had to keep would go with it.
+    messages = [b"%d" % number * 50 for number in range(400)]
     peer.send(*messages)
     # The peer is gone: its kernel answers our first write by a reset, and the second fails.
     peer.close()
@@ -402,7 +403,7 @@ def test_a_failed_write_still_reads_what_the_peer_had_sent(pair: Any, joined: Ca
             pair.send(bytes(100_000), DONTWAIT)
         except mqbridge.Again:
             break
-    assert [pair.recv() for _ in range(500)] == messages
+    assert [pair.recv() for _ in range(400)] == messages
     with pytest.raises(mqbridge.Again):
         pair.recv(DONTWAIT)
     assert not pair._driver.links
@@ -630,7 +631,7 @@ def test_a_handshake_takes_no_longer_than_allowed(
         lively = peers.connect(pull.last_endpoint, "PUSH", driving(pull)).shake_hands()
         silent.mute = True
         silent.expect_end()
-        assert events.of(Event.HANDSHAKE_FAILED_NO_DETAIL) == ["the handshake took too long"]
+        assert events.of(Event.HANDSHAKE_FAILED_NO_DETAIL) == ["handshake: the handshake took too long"]
         # Who has shaken hands in time is not concerned.
         lively.send(b"x")
         assert pull.recv() == b"x"

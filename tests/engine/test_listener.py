@@ -34,7 +34,6 @@ def test_listening_accepting_and_the_end_are_reported(
         Event.ACCEPTED,
         Event.HANDSHAKE_SUCCEEDED,
         Event.CLOSED,
-        Event.DISCONNECTED,
     ]
 
 
@@ -274,3 +273,83 @@ def test_a_second_peer_of_a_pair_is_rejected(quiet: mqbridge.Context, peers: Any
         third = peers.connect(pair.last_endpoint, "PAIR", driving(pair)).shake_hands()
         third.send(b"three")
         assert pair.recv() == b"three"
+
+
+# ---- too many that do not finish their handshake
+
+
+def test_the_oldest_that_says_nothing_has_to_go(
+    pull: Any,
+    peers: Any,
+    driving: Callable[..., Any],
+    record: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "MOST_HANDSHAKES", 20)
+    pull.bind("tcp://127.0.0.1:*")
+    events = record(pull)
+    drive = driving(pull)
+    established = peers.connect(pull.last_endpoint, "PUSH", drive).shake_hands()
+    silent = []
+    for _ in range(30):
+        silent.append(peers.connect(pull.last_endpoint, "PUSH", drive))
+        drive()
+    assert len(pull._driver.links) == 21
+    reason = "handshake: too many others were in the middle of a handshake"
+    assert events.of(Event.HANDSHAKE_FAILED_NO_DETAIL) == [reason] * 10
+    for gone in silent[:10]:
+        gone.expect_end()
+    # Those that are left can still begin, and who is in is not counted.
+    for peer in silent[10:]:
+        peer.shake_hands().send(b"late")
+    established.send(b"hello")
+    assert sorted(pull.recv() for _ in range(21)) == [b"hello"] + [b"late"] * 20
+
+
+def test_those_who_wait_for_our_own_handler_stay(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would ever get through to a handler that is slow."""
+    monkeypatch.setattr(listener, "MOST_HANDSHAKES", 3)
+    with quiet.socket(mqbridge.PULL) as pull, quiet.socket(mqbridge.ROUTER) as handler:
+        handler.bind("inproc://zeromq.zap.01")
+        pull.zap_domain = b"test"
+        pull.bind("tcp://127.0.0.1:*")
+        drive = driving(pull, handler)
+        silent = peers.connect(pull.last_endpoint, "PUSH", drive)
+        drive()
+        waiting = [peers.connect(pull.last_endpoint, "PUSH", drive) for _ in range(3)]
+        for peer in waiting:
+            peer.write(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+            drive()
+        silent.expect_end()
+        assert len(pull._driver.links) == 3
+        # All of them wait: who comes now has to come again.
+        peers.connect(pull.last_endpoint, "PUSH", drive).expect_end()
+        assert len(pull._driver.links) == 3
+        assert [handler.recv_multipart()[-1] for _ in waiting] == [b"NULL"] * 3
+
+
+def test_without_descriptors_there_is_room_for_fewer(
+    pull: Any, peers: Any, driving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull.bind("tcp://127.0.0.1:*")
+    drive = driving(pull)
+    silent = [peers.connect(pull.last_endpoint, "PUSH", drive) for _ in range(32)]
+    drive()
+    assert len(pull._driver.links) == 32
+    accept = tcp.accept
+    failures = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
+
+    def fail_once(handle: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return accept(handle)
+
+    monkeypatch.setattr(tcp, "accept", fail_once)
+    newest = peers.connect(pull.last_endpoint, "PUSH", drive)
+    drive()
+    assert len(pull._driver.links) == 28
+    silent[0].expect_end()
+    newest.shake_hands().send(b"hello")
+    assert pull.recv() == b"hello"

@@ -15,12 +15,15 @@ class Driver:
     class pollset:
         fd = -1
 
-    def __init__(self, *pipes: Pipe) -> None:
+    def __init__(self, *pipes: Pipe, free: bool = True) -> None:
         self.pipes = set(pipes)
+        self.free = free
         self.drives = 0
 
     def drive(self) -> bool:
         self.drives += 1
+        if not self.free:
+            return False
         for pipe in self.pipes:
             if pipe.outbound.take() is not None:
                 pipe.outbound.release(1)
@@ -36,7 +39,7 @@ def pipe_with(*messages: Any) -> Pipe:
 
 def test_only_the_pipes_that_took_it_count() -> None:
     busy, idle = pipe_with(b"before"), pipe_with(b"before")
-    sent = Sent(Driver(busy, idle))
+    sent = Sent(Driver(busy, idle, free=False))
     busy.outbound.push(b"it")
     assert not sent.is_set()
     sent.completed()
@@ -47,7 +50,7 @@ def test_only_the_pipes_that_took_it_count() -> None:
 
 
 def test_a_pipe_that_came_meanwhile() -> None:
-    driver = Driver()
+    driver = Driver(free=False)
     sent = Sent(driver)
     late = pipe_with(b"it")
     driver.pipes.add(late)
@@ -74,7 +77,18 @@ def test_waiting_drives_the_socket() -> None:
     assert driver.drives == 2
 
 
+def test_asking_drives_the_socket() -> None:
+    pipe = pipe_with()
+    driver = Driver(pipe)
+    sent = Sent(driver)
+    pipe.outbound.push(b"it")
+    assert not sent.is_set() and driver.drives == 0
+    assert sent.completed().is_set() and driver.drives == 1
+    assert sent.is_set() and driver.drives == 1
+
+
 def test_waiting_ends_with_its_time() -> None:
-    driver = Driver()
-    assert not Sent(driver).wait(0)
-    assert driver.drives == 1
+    pipe = pipe_with()
+    sent = Sent(Driver(pipe, free=False))
+    pipe.outbound.push(b"it")
+    assert not sent.completed().wait(0)

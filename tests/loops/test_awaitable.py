@@ -656,30 +656,32 @@ def test_receiving_into_a_buffer(style: Any, pair: Make) -> None:
 # ---- batches and iteration
 
 
-def test_many_at_once(style: Any, pair: Make) -> None:
+@pytest.mark.parametrize("kind", [iter, list, tuple])
+def test_many_at_once(style: Any, pair: Make, kind: Callable[[Any], Any]) -> None:
     async def main() -> None:
         left, right = pair("PUSH", "PULL", sndhwm=0, rcvhwm=0)
         messages: list[Any] = [b"%d" % number for number in range(500)] + [[b"a", b"b"], (b"c",)]
-        assert await left.send_many(iter(messages)) == 502
-        assert await right.recv_many(1) == [[b"0"]]
-        received: list[list[bytes]] = []
+        assert await left.send_many(kind(messages)) == 502
+        assert await right.recv_many(1) == [b"0"]
+        received: list[Any] = []
         while len(received) < 501:
-            batch = await right.recv_many(limit=100)
+            batch = await right.recv_many(max=100)
             assert 1 <= len(batch) <= 100
             received += batch
-        assert received[-2:] == [[b"a", b"b"], [b"c"]]
-        assert [int(parts[0]) for parts in received[:-2]] == list(range(1, 500))
+        assert received[-2:] == [[b"a", b"b"], b"c"]
+        assert [int(message) for message in received[:-2]] == list(range(1, 500))
         with pytest.raises(ValueError):
             await right.recv_many(0)
 
     style.run(main)
 
 
-def test_many_that_cannot_all_be_sent(style: Any, pair: Make, library: Any) -> None:
+@pytest.mark.parametrize("kind", [iter, list])
+def test_many_that_cannot_all_be_sent(style: Any, pair: Make, library: Any, kind: Callable[[Any], Any]) -> None:
     async def main() -> None:
         left, right = pair("PUSH", "PULL", sndhwm=1, rcvhwm=1)
         with pytest.raises(library.Again) as caught:
-            await left.send_many((b"%d" % number + bytes(100_000) for number in range(1000)), timeout=50)
+            await left.send_many(kind([b"%d" % number + bytes(100_000) for number in range(1000)]), timeout=50)
         sent = caught.value.sent
         assert 0 < sent < 1000
         for number in range(sent):

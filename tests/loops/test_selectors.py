@@ -50,104 +50,11 @@ class Watched(selectors.DefaultSelector):
 # ---- fixtures
 
 
-@pytest.fixture(params=["mqbridge", "alone", "pyzmq"])
-def library(request: pytest.FixtureRequest) -> str:
-    """Whose sockets: mqbridge's, those of a context without a caretaker, or stock pyzmq's."""
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-def zmq_like(library: str) -> ModuleType:
-    """The library's module."""
-    return zmq if library == "pyzmq" else mqbridge
-
-
-@pytest.fixture
-def context(library: str, no_descriptor_leak: None) -> Iterator[Any]:
-    """The library's context; the test's sockets are closed before it ends."""
-    made: Any = zmq.Context() if library == "pyzmq" else mqbridge.Context(io_threads=library != "alone")
-    yield made
-    made.term()
-
-
-@pytest.fixture
-def make(context: Any) -> Iterator[Make]:
-    """A function that makes a socket: `make("PUSH", sndhwm=1)`."""
-    made = []
-
-    def make_one(kind: str, **options: int) -> Any:
-        made.append(context.socket(getattr(zmq, kind)))
-        for name, value in options.items():
-            setattr(made[-1], name, value)
-        return made[-1]
-
-    yield make_one
-    for socket in made:
-        socket.close(0)
-
-
-@pytest.fixture
-def connect(make: Make) -> Pair:
-    """A function that makes two connected sockets over inproc: `connect("PUSH", "PULL")`, PAIRs without types."""
-    names = itertools.count()
-
-    def connected(one: str = "PAIR", other: str = "PAIR", **options: int) -> tuple[Any, Any]:
-        left, right = make(one, **options), make(other, **options)
-        place = f"inproc://place-{next(names)}"
-        left.bind(place)
-        right.connect(place)
-        return left, right
-
-    return connected
-
-
-@pytest.fixture(params=["inproc", "tcp"])
-def pair(request: pytest.FixtureRequest, make: Make, connect: Pair) -> Pair:
-    """As `connect`, over both transports."""
-    if request.param == "inproc":
-        return connect
-
-    def connected(one: str = "PAIR", other: str = "PAIR", **options: int) -> tuple[Any, Any]:
-        left, right = make(one, **options), make(other, **options)
-        left.bind("tcp://127.0.0.1:*")
-        right.connect(left.getsockopt_string(zmq.LAST_ENDPOINT))
-        while not left.poll(0, zmq.POLLOUT):
-            right.poll(1)
-        left.send(b"the first")
-        assert right.recv() == b"the first"
-        return left, right
-
-    return connected
-
-
 @pytest.fixture
 def selector() -> Iterator[Selector]:
     """A Selector."""
     with Selector() as made:
         yield made
-
-
-@pytest.fixture
-def pipe() -> Iterator[Pipe]:
-    """An ordinary pipe: the end to read from, and the one to write to."""
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        os.close(end)
-
-
-@pytest.fixture
-def limit(scaled: Scaled) -> float:
-    """How long a wait may take that should take no time."""
-    return scaled(10)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads."""
-    with ThreadPoolExecutor(4) as threads:
-        yield threads
 
 
 def reported(selector: Selector, fileobj: Any, timeout: float | None = 0) -> int:

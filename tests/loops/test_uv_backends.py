@@ -39,14 +39,6 @@ def turning(request: pytest.FixtureRequest) -> Iterator[Turning]:
         assert made.loop.handles == []
 
 
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        os.close(end)
-
-
 def test_the_class_for_a_loop(turning: Turning) -> None:
     assert backend_for(turning.loop) in (PyuvLoop, GeventLoop)
     with pytest.raises(TypeError, match=r"pyuv\.Loop"):

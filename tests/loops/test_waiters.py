@@ -69,13 +69,19 @@ def sockets() -> Iterator[tuple[Any, Any]]:
         yield one, two
 
 
-def test_p13_waiters_are_woken_one_by_one_in_their_order(loop: Turns, sockets: tuple[Any, Any]) -> None:
-    one, two = sockets
-    waiters = Waiters(loop, one)
+def two_wait(loop: Turns, socket: Any) -> tuple[Waiters, Sleeper, Sleeper]:
+    """Return a socket's waiters, and two of them that sleep until there is a message."""
+    waiters = Waiters(loop, socket)
     first, second = Sleeper(), Sleeper()
     waiters.enter(POLLIN, first)
     waiters.enter(POLLIN, second)
     loop.turn()
+    return waiters, first, second
+
+
+def test_p13_waiters_are_woken_one_by_one_in_their_order(loop: Turns, sockets: tuple[Any, Any]) -> None:
+    one, two = sockets
+    waiters, first, second = two_wait(loop, one)
     two.send(b"1")
     two.send(b"2")
     loop.edge()
@@ -94,11 +100,7 @@ def test_p17_a_waiter_that_is_woken_and_leaves_without_its_message_passes_the_wa
     loop: Turns, sockets: tuple[Any, Any]
 ) -> None:
     one, two = sockets
-    waiters = Waiters(loop, one)
-    first, second = Sleeper(), Sleeper()
-    waiters.enter(POLLIN, first)
-    waiters.enter(POLLIN, second)
-    loop.turn()
+    waiters, first, second = two_wait(loop, one)
     two.send(b"1")
     loop.edge()
     waiters.leave(POLLIN, first)
@@ -109,11 +111,7 @@ def test_p17_a_waiter_that_is_woken_and_leaves_without_its_message_passes_the_wa
 
 def test_a_waiter_that_met_again_is_woken_again_and_first(loop: Turns, sockets: tuple[Any, Any]) -> None:
     one, two = sockets
-    waiters = Waiters(loop, one)
-    first, second = Sleeper(), Sleeper()
-    waiters.enter(POLLIN, first)
-    waiters.enter(POLLIN, second)
-    loop.turn()
+    waiters, first, second = two_wait(loop, one)
     two.send(b"1")
     loop.edge()
     assert one.recv(mqbridge.DONTWAIT) == b"1"
@@ -130,11 +128,7 @@ def test_a_waiter_that_met_again_is_woken_again_and_first(loop: Turns, sockets: 
 
 def test_p30_all_waiters_fail_when_the_socket_is_closed(loop: Turns, sockets: tuple[Any, Any]) -> None:
     one, _ = sockets
-    waiters = Waiters(loop, one)
-    first, second = Sleeper(), Sleeper()
-    waiters.enter(POLLIN, first)
-    waiters.enter(POLLIN, second)
-    loop.turn()
+    waiters, first, second = two_wait(loop, one)
     one.close()
     loop.edge()
     assert [sleeper.error.errno for sleeper in (first, second)] == [mqbridge.ENOTSOCK] * 2  # type: ignore[union-attr]

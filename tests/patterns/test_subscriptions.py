@@ -61,7 +61,7 @@ class Model:
 def nodes(subscriptions: Any) -> int:
     """Return how many nodes the trie has besides its root; only interpreted code shows them."""
     if not hasattr(subscriptions, "_root"):
-        pytest.skip("compiled")
+        pytest.skip("compiled code does not show the nodes of its trie")
     count, waiting = -1, [subscriptions._root]
     while waiting:
         count += 1

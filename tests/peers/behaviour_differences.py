@@ -60,7 +60,7 @@ DIFFERENCES = (
     ),
     Difference(
         "All calls on a closed socket raise the same error.",
-        {"closed_sockets: poll": ("ENOTSUP", "ENOTSOCK")},
+        {"closed_sockets: poll": ("ENOTSUP", "ENOTSOCK"), "proxies_end: a closed socket": ("EFAULT", "ENOTSOCK")},
     ),
     Difference(
         "A message needs a part, and the error is that of a wrong value.",
@@ -110,6 +110,19 @@ DIFFERENCES = (
                 "[SUBSCRIBE UNSUBSCRIBE]",
             ),
             "router_connects: get CONNECT_ROUTING_ID": ("EINVAL", ""),
+            "set_bytes: SOCKS_PASSWORD": (
+                "= =x =lo =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx =EINVAL EINVAL =b'\\x00' =b'\\x00x'",
+                "= =x =lo =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx EINVAL =b'\\x00' =b'\\x00x'",
+            ),
+            "set_bytes: SOCKS_PROXY": (
+                "EINVAL =x =lo =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx =EINVAL =EINVAL =b'\\x00' =b'\\x00x'",
+                "EINVAL =x =lo =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx "
+                "=xxxxxxxxxxxx =b'\\x00' =b'\\x00x'",
+            ),
+            "set_bytes: SOCKS_USERNAME": (
+                "= =x =lo =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx =EINVAL EINVAL =b'\\x00' =b'\\x00x'",
+                "= =x =lo =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx =xxxxxxxxxxxx EINVAL =b'\\x00' =b'\\x00x'",
+            ),
         },
     ),
     Difference(
@@ -191,6 +204,69 @@ DIFFERENCES = (
         "A PAIR closes the connection of a second peer, which tries again and gets the place when it is free. "
         "libzmq keeps the connection open and silent for ever.",
         {"pair_takes_one_tcp: when the first has left": ("never", "yes")},
+    ),
+    Difference(
+        "BIND_FAILED has the endpoint and the errno that bind raised; nothing is closed that was never there.",
+        {
+            "monitor_binds: what is told of it": ("CLOSED BIND_FAILED", "BIND_FAILED"),
+            "monitor_binds: with which endpoint": ("0", "1"),
+            "monitor_binds: ipc that cannot be": ("CLOSED BIND_FAILED", "BIND_FAILED"),
+        },
+    ),
+    Difference(
+        "A handshake that fails is told as that also where a peer's metadata, or its socket's type, is the reason.",
+        {
+            "monitor_failed_handshakes: malformed metadata": (
+                "LISTENING ACCEPTED DISCONNECTED",
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000018) DISCONNECTED",
+            ),
+            "monitor_failed_handshakes: the wrong type": (
+                "LISTENING ACCEPTED DISCONNECTED",
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000018) DISCONNECTED",
+            ),
+            "monitor_wrong_types: listener": (
+                "LISTENING ACCEPTED DISCONNECTED",
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000018) DISCONNECTED",
+            ),
+            "monitor_wrong_types: peer": (
+                "CONNECT_DELAYED CONNECTED DISCONNECTED",
+                "CONNECT_DELAYED CONNECTED HANDSHAKE_FAILED_PROTOCOL(0x10000018) DISCONNECTED",
+            ),
+        },
+    ),
+    Difference(
+        "A PLAIN client understands an ERROR as RFC 24 has it, and as libzmq's servers misspell it.",
+        {
+            "security_nonsense_to_clients: a refusal": (
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000001) DISCONNECTED",
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_AUTH(0x190) DISCONNECTED",
+            ),
+            "security_nonsense_to_clients: a late refusal": (
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000001) DISCONNECTED",
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_AUTH(0x1f4) DISCONNECTED",
+            ),
+            "security_nonsense_to_clients: another ERROR": (
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000001) DISCONNECTED",
+                "LISTENING ACCEPTED DISCONNECTED",
+            ),
+            "security_nonsense_to_clients: a malformed ERROR": (
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000001) DISCONNECTED",
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000015) DISCONNECTED",
+            ),
+            "security_nonsense_to_clients: no status": (
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_PROTOCOL(0x10000001) DISCONNECTED",
+                "LISTENING ACCEPTED DISCONNECTED",
+            ),
+        },
+    ),
+    Difference(
+        "A STREAM's connection needs no handshake to be a success.",
+        {
+            "monitor_streams: all of it": (
+                "LISTENING ACCEPTED HANDSHAKE_FAILED_NO_DETAIL DISCONNECTED",
+                "LISTENING ACCEPTED HANDSHAKE_SUCCEEDED DISCONNECTED",
+            )
+        },
     ),
 )
 

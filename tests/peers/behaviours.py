@@ -19,11 +19,14 @@ import behaviours_endpoints
 import behaviours_ends
 import behaviours_errors
 import behaviours_marks
+import behaviours_monitor
 import behaviours_options
 import behaviours_order
+import behaviours_proxies
 import behaviours_pubsub
 import behaviours_reqrep
 import behaviours_router
+import behaviours_security
 from behaviours_world import PATIENCE, SCENARIOS, World
 
 TOPICS = (
@@ -33,10 +36,13 @@ TOPICS = (
     behaviours_reqrep,
     behaviours_router,
     behaviours_endpoints,
+    behaviours_monitor,
+    behaviours_security,
     behaviours_connections,
     behaviours_errors,
     behaviours_options,
     behaviours_ends,
+    behaviours_proxies,
 )
 
 

@@ -8,8 +8,8 @@ from behaviours_errors import TYPES
 from behaviours_world import Facts, World, scenario
 
 # Mechanisms of security, and what belongs to transports that are not there.
-_ELSEWHERE = ("CURVE", "PLAIN", "GSSAPI", "ZAP", "SOCKS", "WSS", "NORM", "VMCI", "MULTICAST", "RATE", "RECOVERY_IVL")
-# Deprecated, a matter of Windows, or a draft: not supported, as docs/sockets.md says.
+_ELSEWHERE = ("CURVE", "PLAIN", "GSSAPI", "ZAP", "WSS", "NORM", "VMCI", "MULTICAST", "RATE", "RECOVERY_IVL")
+# Deprecated, a matter of Windows, or a draft: not in both, as docs/sockets.md says.
 _NOT_YET = (
     "TCP_ACCEPT_FILTER",
     "IPC_FILTER_PID",
@@ -19,6 +19,10 @@ _NOT_YET = (
     "LOOPBACK_FASTPATH",
     "XPUB_MANUAL_LAST_VALUE",
     "TOPICS_COUNT",
+    "ROUTER_NOTIFY",
+    "HELLO_MSG",
+    "DISCONNECT_MSG",
+    "HICCUP_MSG",
 )
 
 

@@ -215,7 +215,12 @@ def pair_takes_one_tcp(world: World) -> Facts:
     first.send(b"first")
     yield "first", world.receive(bound)
     second = world.socket("PAIR", linger=0, reconnect_ivl=5)
+    told = second.get_monitor_socket(world.zmq.Event.HANDSHAKE_SUCCEEDED)
+    world.sockets.append(told)
+    world.before_end.append(second.disable_monitor)
     second.connect(endpoint)
+    # The first one must not leave before the second one has come.
+    world.until(lambda: told.poll(20))
     first.send(b"first again")
     yield "then", world.receive(bound)
     first.close()

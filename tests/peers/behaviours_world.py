@@ -34,6 +34,7 @@ class World:
         self.zmq = zmq
         self.context = zmq.Context()
         self.sockets: list[Any] = []
+        self.before_end: list[Callable[[], object]] = []
         self.leftovers: list[Callable[[], object]] = []
         self._numbers = itertools.count()
 
@@ -134,6 +135,7 @@ class World:
         while not condition():
             if time.monotonic() > deadline:
                 return "never"
+            # Any condition of either library: there is nothing that both could sleep on.
             time.sleep(0.002)
         return "yes"
 
@@ -160,6 +162,8 @@ class World:
 
     def end(self) -> None:
         """Close all."""
+        for call in self.before_end:
+            call()
         for socket in self.sockets:
             socket.close(0)
         self.context.term()

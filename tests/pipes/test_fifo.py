@@ -18,6 +18,8 @@ CHUNK = 64
 
 STEPS = st.one_of(
     st.tuples(st.just("push"), st.integers(1, 150)),
+    st.tuples(st.just("extend"), st.integers(0, 150)),
+    st.tuples(st.just("pass_by"), st.integers(1, 3)),
     st.tuples(st.just("pop"), st.integers(1, 150)),
     st.tuples(st.just("take"), st.integers(1, 150)),
     st.tuples(st.just("release"), st.integers(0, 150)),
@@ -42,6 +44,18 @@ def test_it_is_what_the_model_is(limit: int, steps: list[tuple[str, int]]) -> No
             fifo.release(amount)
             taken -= amount
             counted -= amount
+        elif step == "extend":
+            fifo.extend(list(range(number, number + amount)))
+            model.extend(range(number, number + amount))
+            number += amount
+            counted += amount
+        elif step == "pass_by":
+            for _ in range(amount):
+                assert fifo.passes() == (not model and not 0 < limit <= counted)
+                if not model:
+                    fifo.pass_by()
+                    counted += 1
+                    taken += 1
         else:
             for _ in range(amount):
                 if step == "push":

@@ -20,7 +20,7 @@ class Recorder(Outlet):
         self.room = room
 
     def take_over(self, pipe: Pipe, message: object) -> bool:
-        if message != "short":
+        if message != "short" or not pipe.outbound.passes():
             return False
         pipe.outbound.pass_by()
         self.told.append("taken over")

@@ -1,7 +1,11 @@
-"""RFC 37 in bytes, written without the package's help, and ways to feed bytes to what parses them."""
+"""RFC 37 in bytes, written without the package's help, and ways to feed bytes to what parses them.
+
+For CURVE, keys and randomness that are the same each time.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -10,6 +14,7 @@ import pytest
 from hypothesis import strategies as st
 
 from mqbridge.zmtp.connection import Connection
+from mqbridge.zmtp.mechanisms.mechanism import Mechanism, Security
 
 MORE, LONG, COMMAND = 1, 2, 4
 
@@ -24,7 +29,7 @@ class Wire:
         version: tuple[int, int] = (3, 1),
         mechanism: bytes = b"NULL",
         as_server: int = 0,
-        padding: bytes = bytes(8),
+        padding: bytes = bytes(7) + b"\x01",
     ) -> bytes:
         signature = b"\xff" + padding + b"\x7f"
         return signature + bytes(version) + struct.pack("20s", mechanism) + bytes((as_server,)) + bytes(31)
@@ -112,3 +117,79 @@ def random_cut() -> Callable[[st.DataObject, bytes], Iterable[bytes]]:
         return [stream[start:stop] for start, stop in zip([0, *positions], [*positions, len(stream)], strict=True)]
 
     return cut_at
+
+
+# ---- CURVE
+
+
+class Pair:
+    """Keys of 32 bytes, always the same for the same name."""
+
+    def __init__(self, name: str) -> None:
+        bindings = pytest.importorskip("nacl.bindings", reason="PyNaCl is not installed: pip install mqbridge[curve]")
+        self.secret: bytes = hashlib.sha256(name.encode()).digest()
+        self.public: bytes = bindings.crypto_scalarmult_base(self.secret)
+
+
+class Dice:
+    """Randomness that is the same each time: the SHA-256 of a name and a number, cut to size."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rolled: list[bytes] = []
+
+    def __call__(self, size: int) -> bytes:
+        rolled = hashlib.sha256(f"{self.name} {len(self.rolled)}".encode()).digest()[:size]
+        self.rolled.append(rolled)
+        return rolled
+
+
+@pytest.fixture(scope="session")
+def keys() -> Callable[[str], Pair]:
+    """A function that gives a key pair by a name."""
+    return Pair
+
+
+@pytest.fixture(scope="session")
+def dice() -> type[Dice]:
+    """A source of numbers that only look random."""
+    return Dice
+
+
+@pytest.fixture(scope="session")
+def curve_security() -> Callable[..., tuple[Security, Security]]:
+    """A function that gives what a CURVE client and server are told: they know each other, and ask nobody."""
+
+    def make(**changes: Any) -> tuple[Security, Security]:
+        client, server = Pair("client"), Pair("server")
+        settings = {"public_key": client.public, "secret_key": client.secret, "server_key": server.public}
+        for_server = {key: changes.pop(key) for key in ("asks", "enforces") if key in changes}
+        return (
+            Security("CURVE", random=Dice("client"), **{**settings, **changes}),
+            Security("CURVE", True, secret_key=server.secret, random=Dice("server"), **for_server),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def talk() -> Callable[..., list[bytes]]:
+    """A function that carries commands between two mechanisms until both fall silent, and returns them.
+
+    `change(number, body)` may put another command in place of each.
+    """
+
+    def carry(
+        client: Mechanism, server: Mechanism, change: Callable[[int, bytes], bytes] = lambda number, body: body
+    ) -> list[bytes]:
+        heard: list[bytes] = []
+        waiting = [(server, body) for body in client.begin()] + [(client, body) for body in server.begin()]
+        while waiting:
+            receiver, body = waiting.pop(0)
+            body = change(len(heard), body)
+            heard.append(body)
+            other = client if receiver is server else server
+            waiting += [(other, answer) for answer in receiver.receive(body)]
+        return heard
+
+    return carry

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqbridge.zmtp import connection as states
 from mqbridge.zmtp.commands import Subscription
-from mqbridge.zmtp.connection import PEERS, TRANSITIONS, Connection
+from mqbridge.zmtp.connection import PEERS, Connection
 from mqbridge.zmtp.errors import ProtocolError
 from mqbridge.zmtp.frames import encode
+from mqbridge.zmtp.mechanisms import MECHANISMS
+from mqbridge.zmtp.mechanisms.mechanism import Mechanism, Security
+from mqbridge.zmtp.old_frames import OldEncoder
 
 NO_LIMIT = 1 << 30
 
@@ -41,27 +43,7 @@ def refused(connection: Connection, phase: str) -> str:
     return str(error.reason)
 
 
-# ---- the table of states
-
-STATES = {"GREETING", "MECHANISM", "HANDSHAKE", "READY", "ENDED", "CLOSED"}
-
-
-def test_the_table_names_its_states() -> None:
-    assert {state for state, _ in TRANSITIONS} == STATES
-    assert set(TRANSITIONS.values()) | {"GREETING"} == STATES
-
-
-def test_what_the_network_can_do_in_any_state_has_a_transition() -> None:
-    for state in STATES:
-        assert (state, states.END) in TRANSITIONS
-    for state in STATES - {"CLOSED"}:  # there nothing is looked at, so nothing can be wrong
-        assert TRANSITIONS[state, states.FAULT] == "CLOSED"
-
-
-def test_there_is_no_way_back() -> None:
-    order = ["GREETING", "MECHANISM", "HANDSHAKE", "READY", "ENDED", "CLOSED"]
-    for (state, _), following in TRANSITIONS.items():
-        assert order.index(following) >= order.index(state)
+# ---- state
 
 
 def test_a_new_connection_knows_nothing_of_its_peer() -> None:
@@ -90,11 +72,13 @@ def test_a_connection_walks_through_its_states(wire: Any) -> None:
 
 def test_the_bytes_are_those_of_the_specification(wire: Any) -> None:
     connection = Connection("DEALER")
-    # RFC 37, "Detecting ZMTP 2.0 Peers": eleven bytes, and the rest when the peer has shown its age.
-    assert connection.data_to_send() == wire.greeting()[:11]
+    # RFC 37, "Detecting ZMTP 1.0 and 2.0 Peers": ten bytes, and the rest when the peer has shown its age.
+    assert connection.data_to_send() == wire.greeting()[:10]
     assert connection.data_to_send() == b""
-    connection.receive_data(wire.greeting()[:10])
+    connection.receive_data(wire.greeting()[:9])
     assert connection.data_to_send() == b""
+    connection.receive_data(wire.greeting()[9:10])
+    assert connection.data_to_send() == wire.greeting()[10:11]
     connection.receive_data(wire.greeting()[10:11])
     assert connection.data_to_send() == wire.greeting()[11:]
     connection.receive_data(wire.greeting()[11:])
@@ -112,11 +96,12 @@ def test_who_says_an_identity(wire: Any, socket_type: str) -> None:
     if socket_type in ("REQ", "DEALER", "ROUTER"):
         properties += wire.property(b"Identity", b"me")
     properties += wire.property(b"X-Name", b"value")
-    assert connection.data_to_send() == wire.greeting() + wire.command(b"READY", properties)
+    own = wire.greeting(padding=bytes(7) + b"\x03")
+    assert connection.data_to_send() == own + wire.command(b"READY", properties)
 
 
 def test_a_server_says_so(wire: Any) -> None:
-    connection = Connection("PULL", as_server=True)
+    connection = Connection("PULL", Security(as_server=True))
     connection.receive_data(wire.greeting()[:11])
     assert connection.data_to_send() == wire.greeting(as_server=1)
 
@@ -192,21 +177,131 @@ def test_another_mechanism_is_refused(wire: Any, cut: Any, mechanism: bytes) -> 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\x01\x00", "does not speak ZMTP 3"),
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "does not speak ZMTP 3"),
-        (b"\xff" + bytes(7) + b"\x05\x00hello", "speaks ZMTP 1.0 or something else"),
-        (b"\xff" + bytes(8) + b"\x7f\x01\x08", "an older ZMTP, revision 1"),
-        (b"\xff" + bytes(8) + b"\x7f\x02\x08", "an older ZMTP, revision 2"),
+        (b"\x00\x01", "does not speak ZMTP: it began"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "does not speak ZMTP: it began"),
+        (b"\xff" + bytes(7) + b"\x05\x02hello", "does not speak ZMTP: it began"),
     ],
 )
-def test_older_versions_and_garbage_are_refused(cut: Any, data: bytes, reason: str) -> None:
+def test_garbage_is_refused(cut: Any, data: bytes, reason: str) -> None:
     connection = Connection("PULL")
     sent = connection.data_to_send()
     for piece in cut(data):
         connection.receive_data(piece)
     assert connection.data_to_send() == b""
-    assert len(sent) == 11
+    assert len(sent) == 10
     assert reason in refused(connection, "greeting")
+
+
+# ---- older peers
+
+SIGNATURE = b"\xff" + bytes(7) + b"\x01\x7f"
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+def test_a_peer_of_version_2(cut: Any, revision: int) -> None:
+    connection = Connection("ROUTER", routing_id=b"me")
+    assert connection.data_to_send() == b"\xff" + bytes(7) + b"\x03\x7f"
+    for piece in cut(SIGNATURE + bytes((revision,)) + b"\x05\x00\x03you\x01\x00\x00\x02hi"):
+        connection.receive_data(piece)
+    # Our version is told all the same, then the type and the identity, as RFC 15 has them.
+    assert connection.data_to_send() == b"\x03\x06\x00\x02me"
+    assert connection.ready
+    assert (connection.peer_version, connection.peer_socket_type) == ((2, 0), "DEALER")
+    assert connection.peer_routing_id == b"you"
+    assert connection.peer == {"Identity": b"you", "Socket-Type": b"DEALER"}
+    assert connection.messages(9) == [(b"", b"hi")]
+    connection.ping(0, b"")
+    assert connection.data_to_send() == b""
+    # Frames are those of ZMTP 3.
+    assert connection.encoder is None
+
+
+NUMBERS = {"PAIR": 0, "PUB": 1, "SUB": 2, "REQ": 3, "REP": 4, "DEALER": 5, "ROUTER": 6, "PULL": 7, "PUSH": 8}
+
+
+@pytest.mark.parametrize("theirs", [*NUMBERS, "XPUB", "XSUB"])
+@pytest.mark.parametrize("ours", [name for name in PEERS if name != "STREAM"])
+def test_types_of_version_2(ours: str, theirs: str) -> None:
+    number = {**NUMBERS, "XPUB": 9, "XSUB": 10}[theirs]
+    connection = Connection(ours)
+    connection.data_to_send()
+    connection.receive_data(SIGNATURE + b"\x01" + bytes((number, 0, 0)))
+    assert connection.data_to_send() == b"\x03" + bytes((NUMBERS[ours.replace("X", "")], 0, 0))
+    if theirs in PEERS[ours]:
+        assert connection.ready
+    else:
+        assert refused(connection, "greeting") == f"a {ours} socket does not talk to a {theirs} socket"
+
+
+def test_version_2_has_no_commands() -> None:
+    connection = Connection("PULL")
+    connection.receive_data(SIGNATURE + b"\x01\x08\x00\x00" + b"\x00\x01x" + b"\x04\x07\x04PING\x00\x00")
+    assert connection.messages(9) == [b"x"]
+    assert refused(connection, "traffic") == "a frame with flags that ZMTP 2.0 does not define"
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"\x01\x00", b"\x04\x00you", b"\xff" + bytes(7) + b"\x04\x00you"], ids=["anonymous", "short", "long"]
+)
+def test_a_peer_of_version_1(cut: Any, greeting: bytes) -> None:
+    connection = Connection("ROUTER", routing_id=b"me")
+    # To the peer that is the head of a long frame: three bytes, its flags among them, and the flags are 0x7F.
+    assert connection.data_to_send() == b"\xff" + bytes(7) + b"\x03\x7f"
+    for piece in cut(greeting + b"\x01\x01\x03\x00hi"):
+        connection.receive_data(piece)
+    assert connection.data_to_send() == b"me"
+    assert connection.ready
+    assert connection.peer_version == (1, 0)
+    assert connection.peer_routing_id == greeting[-3:] * (b"you" in greeting)
+    assert connection.messages(9) == [(b"", b"hi")]
+    assert type(connection.encoder) is OldEncoder
+    connection.ping(0, b"")
+    assert connection.data_to_send() == b""
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_subscriptions_are_messages_to_older_peers(version: int) -> None:
+    connection = Connection("SUB")
+    connection.receive_data(b"\x01\x00" if version == 1 else SIGNATURE + b"\x01\x01\x00\x00")
+    frames = [connection.frame_of(Subscription(b"topic", add)) for add in (True, False)]
+    if version == 1:
+        assert frames == [b"\x07\x00\x01topic", b"\x07\x00\x00topic"]
+    else:
+        assert frames == [b"\x00\x06\x01topic", b"\x00\x06\x00topic"]
+
+
+@pytest.mark.parametrize("socket_type", ["PUB", "XPUB", "PUSH"])
+def test_a_subscriber_of_version_1_gets_everything(socket_type: str) -> None:
+    """It cannot say what it wants, and chooses among what it is sent (RFC 13, "Broadcast Content")."""
+    connection = Connection(socket_type)
+    connection.receive_data(b"\x01\x00")
+    assert plain(connection.messages(9)) == ([] if socket_type == "PUSH" else [(b"", True)])
+    assert connection.messages(9) == []
+
+
+@pytest.mark.parametrize("early", [b"\x01\x00", b"\x04\x00you", SIGNATURE + b"\x01", SIGNATURE + b"\x02\x08\x00\x00"])
+@pytest.mark.parametrize(
+    "security",
+    [Security("PLAIN"), Security("PLAIN", True, asks=True), Security(asks=True)],
+    ids=["client", "server", "NULL with a handler"],
+)
+def test_there_is_no_way_around_security(cut: Any, early: bytes, security: Security) -> None:
+    connection = Connection("PULL", security)
+    connection.data_to_send()
+    for piece in cut(early):
+        connection.receive_data(piece)
+    assert "which has no security" in refused(connection, "greeting")
+    # At most the major version, which is told before theirs is known.
+    assert connection.data_to_send() in (b"", b"\x03")
+
+
+@pytest.mark.parametrize("greeting", [b"\x04\x00yo", SIGNATURE + b"\x01\x08\x00\x03yo", SIGNATURE + b"\x01"])
+def test_an_older_peer_goes_amid_its_greeting(greeting: bytes) -> None:
+    connection = Connection("PULL")
+    connection.receive_data(greeting)
+    assert connection.state == "IDENTITY"
+    connection.receive_eof()
+    assert refused(connection, "greeting") == "the peer closed the connection"
 
 
 HANDSHAKES = {
@@ -257,12 +352,11 @@ def test_an_end_at_any_byte_is_recorded(wire: Any) -> None:
         assert refused(connection, "greeting" if length < 64 else "handshake") == "the peer closed the connection"
 
 
-class InTwoSteps:
+class InTwoSteps(Mechanism):
     """A mechanism that answers: HELLO, then WELCOME, and each peer is done with the other's WELCOME."""
 
-    def __init__(self, properties: dict[str, bytes]) -> None:
-        self.done = False
-        self.peer: dict[str, bytes] = {}
+    def __init__(self, properties: dict[str, bytes], security: Security) -> None:
+        super().__init__(security)
 
     def begin(self) -> list[bytes]:
         return [b"\x05HELLO"]
@@ -276,11 +370,12 @@ class InTwoSteps:
 
 
 def test_a_mechanism_may_answer(exchange: Any, wire: Any, cut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(states.MECHANISMS, "STEPS", InTwoSteps)
-    left, right = Connection("PAIR", mechanism="STEPS"), Connection("PAIR", mechanism="STEPS")
+    monkeypatch.setitem(MECHANISMS, "STEPS", (InTwoSteps, InTwoSteps))
+    steps = Security("STEPS")
+    left, right = Connection("PAIR", steps), Connection("PAIR", steps)
     exchange(left, right)
     assert (left.ready, right.ready) == (True, True)
-    alone = Connection("PAIR", mechanism="STEPS")
+    alone = Connection("PAIR", steps)
     for piece in cut(wire.greeting(mechanism=b"STEPS") + wire.command(b"HELLO")):
         alone.receive_data(piece)
     assert alone.data_to_send() == wire.greeting(mechanism=b"STEPS") + b"".join(

@@ -161,6 +161,34 @@ def test_maxmsgsize_is_the_most_a_frame_may_have(wire: Any, cut: Any, limit: int
     assert decoder.error == f"a frame of {limit + 1} bytes is larger than MAXMSGSIZE, {limit} bytes"
 
 
+@pytest.mark.parametrize("size", [0, 1, 1000, 20_000])
+def test_many_parts_do_not_make_more_of_maxmsgsize(wire: Any, size: int) -> None:
+    """An endless message does not fill the memory, not even with empty parts."""
+    decoder = Decoder(20_000)
+    part = wire.frame(body(size), wire.MORE)
+    held = 0
+    while decoder.error is None:
+        decoder.feed(part * 50)
+        assert decoder.decode(NO_LIMIT) == []
+        held += 50
+        assert held * (size + 64) < 20_000 + 3 * (1 << 20)
+    assert held * (size + 64) > 1 << 20
+    assert "parts of a message are together much larger than MAXMSGSIZE, 20000 bytes" in decoder.error
+    decoder.feed(wire.message(b"too late"))
+    assert decoder.decode(NO_LIMIT) == []
+
+
+def test_parts_are_counted_for_each_message_anew(wire: Any) -> None:
+    decoder = Decoder(20_000)
+    parts = [body(10_000)] * 50
+    for _ in range(5):
+        decoder.feed(wire.message(*parts))
+        assert decoder.decode(NO_LIMIT) == [tuple(parts)]
+    unlimited = Decoder(-1)
+    unlimited.feed(wire.message(*[b""] * 100_000))
+    assert [len(message) for message in unlimited.decode(NO_LIMIT)] == [100_000]
+
+
 def test_a_frame_that_is_refused_is_not_gathered(wire: Any) -> None:
     decoder = Decoder(10000)
     assert decoded(decoder, [wire.frame(body(20000))[:5000]]) == []

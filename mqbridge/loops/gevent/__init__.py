@@ -19,5 +19,12 @@ from mqbridge.loops.gevent.poller import Poller as Poller
 from mqbridge.loops.gevent.poller import select as select
 from mqbridge.loops.gevent.proxy import device as device
 from mqbridge.loops.gevent.proxy import proxy as proxy
+from mqbridge.loops.gevent.proxy import proxy_steerable as proxy_steerable
+from mqbridge.loops.gevent.socket import Monitor as Monitor
 from mqbridge.loops.gevent.socket import Socket as Socket
+from mqbridge.monitor import MonitorEvent as MonitorEvent
+from mqbridge.monitor import Peer as Peer
+from mqbridge.proxy import LoopProxy as LoopProxy
+from mqbridge.sodium import curve_keypair as curve_keypair
+from mqbridge.sodium import curve_public as curve_public
 from mqbridge.version import *

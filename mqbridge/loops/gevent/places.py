@@ -12,7 +12,7 @@ from mqbridge.errors import error_for
 from mqbridge.loops.gevent.hub import HubLoop, this_hub
 from mqbridge.loops.readiness import POLLIN, POLLOUT, Watch
 from mqbridge.loops.sockets import shares_its_edge
-from mqbridge.loops.waiters import BUDGET, Waiters
+from mqbridge.loops.waiters import BUDGET, GLANCE, Waiters
 from mqbridge.socket import Socket
 
 
@@ -81,7 +81,7 @@ class Common:
     def __init__(self, socket: Any) -> None:
         #: What operations are made on: with mqbridge an object whose FD nobody watches, so that none of them takes an
         #: edge from a user who watches the ordinary socket's.
-        self.calls: Any = Socket.shadow(socket) if isinstance(socket, Socket) else None
+        self.calls: Any = socket.alias() if isinstance(socket, Socket) else None
         self.places: dict[HubLoop, Place] = {}
         #: So many operations may still be made at once, with no question asked; 0 while there is any question.
         self.reads = 0
@@ -117,6 +117,10 @@ class Common:
             return False
         self._spent = 0
         return True
+
+    def glanced(self) -> None:
+        """The hub was kept waiting for a moment; see `Socket.glance`."""
+        self._spent += GLANCE
 
     def grant(self, direction: int) -> None:
         """An operation has succeeded, and nobody waits: the next ones may be made at once."""

@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.socket import wait_read
 
 from mqbridge.constants import Flag, PollEvent
 from mqbridge.loops.gevent.socket import Socket
+from mqbridge.proxy import LoopProxy
 
 POLLIN = int(PollEvent.POLLIN)
 POLLOUT = int(PollEvent.POLLOUT)
@@ -51,6 +53,21 @@ def proxy(frontend: Any, backend: Any, capture: Any = None) -> NoReturn:
     raise AssertionError("a pump ended without an error")
 
 
+def proxy_steerable(frontend: Any, backend: Any, capture: Any = None, control: Any = None) -> int:
+    """Pass on messages as `proxy` does, and do what is said on `control`: PAUSE, RESUME, TERMINATE, STATISTICS.
+
+    Parameters and errors are those of `mqbridge.proxy_steerable`, for sockets of mqbridge: those of this module, or
+    ordinary ones. Returns 0 after TERMINATE.
+    """
+    sockets: list[Any] = [
+        None if socket is None else _ordinary(socket) for socket in (frontend, backend, capture, control)
+    ]
+    with LoopProxy(*sockets) as running:
+        while running.turn():
+            wait_read(running.fileno())
+    return 0
+
+
 def device(device_type: int, isocket: Any, osocket: Any) -> NoReturn:
     """Pass on messages between two sockets, as `proxy`, under ZeroMQ 2's name.
 
@@ -62,6 +79,10 @@ def device(device_type: int, isocket: Any, osocket: Any) -> NoReturn:
         The sockets; -1 as the second one stands for the first.
     """
     proxy(isocket, isocket if isinstance(osocket, int) else osocket)
+
+
+def _ordinary(socket: Any) -> Any:
+    return socket.socket if isinstance(socket, Socket) else socket
 
 
 def _for_greenlets(socket: Any) -> Socket:

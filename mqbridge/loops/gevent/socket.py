@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy as copying
 import errno
 from collections.abc import Callable, Iterable
@@ -11,12 +12,15 @@ import gevent
 from gevent import getcurrent
 from gevent.exceptions import BlockingSwitchOutError
 
-from mqbridge.constants import Flag, PollEvent, SocketOption
+from mqbridge import monitor
+from mqbridge.constants import EVENT_ALL, Flag, PollEvent, SocketOption
 from mqbridge.errors import Again
 from mqbridge.loops.gevent.places import Common, Sleeper, common_of, place_in_this_hub
 from mqbridge.loops.gevent.poller import wait_for
-from mqbridge.loops.sockets import is_socket, own_error
+from mqbridge.loops.sockets import is_socket, own_error, what_is_there
+from mqbridge.loops.waiters import BUDGET
 from mqbridge.loops.wrapped import WrappedSocket
+from mqbridge.message import fill, room_in
 from mqbridge.socket import Bound
 from mqbridge.socket_codecs import SocketCodecs
 
@@ -136,6 +140,27 @@ class Socket(SocketCodecs, WrappedSocket):
             return rest[::-1]
         return self._receive(flags, copy, track, timeout)
 
+    def recv_many(self, max: int = 1000, timeout: float | None = None) -> list[Any]:
+        """Wait for a message; return it and those that are there behind it: bytes, or a list for one of several parts.
+
+        Parameters
+        ----------
+        max
+            The most messages to return, at least 1.
+        timeout
+            How long to wait for the first one, in ms; -1 for ever; None: as RCVTIMEO says.
+
+        Raises ValueError if `max` is less than 1; else as `recv`.
+        """
+        if max < 1:
+            raise ValueError(f"recv_many(max={max!r}): take at least 1 message")
+        first = self.recv_multipart(timeout=timeout)
+        found = [first[0] if len(first) == 1 else first]
+        if max > 1:
+            found += what_is_there(self._common.calls or self.socket, max - 1)
+            self.touched()
+        return found
+
     def recv_into(self, buffer: Any, /, *, nbytes: int = 0, flags: int = 0, timeout: float | None = None) -> int:
         """Receive one part into a writable buffer; return the part's length in bytes.
 
@@ -157,16 +182,9 @@ class Socket(SocketCodecs, WrappedSocket):
         ZMQError
             As `recv`.
         """
-        with memoryview(buffer) as view:
-            if view.readonly or not view.c_contiguous:
-                raise BufferError(f"recv_into({type(buffer).__name__}): the buffer must be writable and without gaps")
-            if not 0 <= nbytes <= view.nbytes:
-                raise ValueError(f"recv_into(nbytes={nbytes}): give 0 to {view.nbytes}, the buffer's size in bytes")
+        with room_in(buffer, nbytes) as room:
             part = self.recv(flags, timeout=timeout)
-            count = min(nbytes or view.nbytes, len(part))
-            if count:
-                with view.cast("B") as target:
-                    target[:count] = part[:count]
+            fill(room, part)
         return len(part)
 
     # ---- sending
@@ -240,6 +258,32 @@ class Socket(SocketCodecs, WrappedSocket):
         if common.begun and getcurrent() in common.begun:
             return self._send_last(parts, flags, copy, track, timeout, options)
         return self._perform(POLLOUT, lambda: self._give_parts(parts, DONTWAIT, copy, track, **options), flags, timeout)
+
+    def send_many(self, messages: Iterable[Any], flags: int = 0, timeout: float | None = None) -> int:
+        """Send messages in order, each of one part or a list of parts, waiting where needed; return how many.
+
+        `timeout` is for each message, in ms. When one cannot be sent, the error's attribute `sent` says how many were.
+        Else as `send`.
+        """
+        many = list(messages)
+        sent = 0
+        try:
+            while sent < len(many):
+                common = self._common
+                if common.calls is not None and not common.begun and not common.waiting(POLLOUT):
+                    with contextlib.suppress(Again):
+                        sent += common.calls.send_many(many[sent : sent + BUDGET], DONTWAIT)
+                if sent < len(many):
+                    message = many[sent]
+                    send = self.send_multipart if isinstance(message, (list, tuple)) else self.send
+                    send(message, flags & ~SNDMORE, timeout=timeout)
+                    sent += 1
+                    if common.calls is not None and getcurrent() is not gevent.get_hub():
+                        gevent.sleep(0)
+        except Exception as error:
+            error.sent = sent  # type: ignore[attr-defined]
+            raise
+        return sent
 
     # ---- options that greenlets see differently
 
@@ -385,9 +429,28 @@ class Socket(SocketCodecs, WrappedSocket):
             timeout = self.socket.getsockopt(_TIMEOUTS[direction])
         if timeout == 0:
             raise self._error(errno.EAGAIN, "would block")
+        if direction == POLLIN and not self._shared and self._glanced():
+            try:
+                result = attempt()
+            except Exception as error:
+                if not _would_block(error):
+                    raise
+            else:
+                self._grant(direction)
+                return result
         result = self._sleep(direction, attempt, timeout, front)
         self._grant(direction)
         return result
+
+    def _glanced(self) -> bool:
+        """Stay awake for a moment if a message is likely to come, and nobody waits; return whether one has."""
+        common = self._common
+        if common.yielding & POLLIN or common.waiting(POLLIN) or getcurrent() is gevent.get_hub():
+            return False
+        if not common.calls.glance():
+            return False
+        common.glanced()
+        return True
 
     def _yield(self, direction: int) -> bool:
         """Let the hub's other work come first (P21); who wants the same meanwhile, comes after this greenlet."""
@@ -450,8 +513,13 @@ class Socket(SocketCodecs, WrappedSocket):
         raise copying.copy(error).with_traceback(None)
 
 
+def Monitor(socket: Any, events: int = EVENT_ALL, limit: int = 1000) -> Socket:
+    """Return a socket, for greenlets, of typed events about a socket of mqbridge; see `mqbridge.Monitor`."""
+    return Socket(monitor.Monitor(getattr(socket, "socket", socket), events, limit))
+
+
 def _would_block(error: Exception) -> bool:
     return getattr(error, "errno", None) == errno.EAGAIN
 
 
-__all__ = ["Socket"]
+__all__ = ["Monitor", "Socket"]

@@ -14,6 +14,7 @@ from collections import deque
 from typing import Any
 
 from mqbridge.loops.libevent.library import ffi, lib
+from mqbridge.loops.sockets import close_descriptor
 
 _numbers = itertools.count(1)
 
@@ -139,7 +140,7 @@ def _need_descriptors(count: int) -> None:
             opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     finally:
         for fd in opened:
-            os.close(fd)
+            close_descriptor(fd)
 
 
 #: All that there are.

@@ -11,6 +11,7 @@ from typing import Any
 
 from mqbridge.loops.libevent.library import EV_PERSIST, EV_READ, ffi, lib
 from mqbridge.loops.libevent.raw import RawBase, RawEvent
+from mqbridge.loops.sockets import close_descriptor
 
 _CALL = b"\0"  # no signal has this number
 
@@ -87,8 +88,8 @@ class Wakeup(RawEvent):
 
     def close(self) -> None:
         """Give the pipe back; the event was freed before."""
-        os.close(self._reader)
-        os.close(self._writer)
+        close_descriptor(self._reader)
+        close_descriptor(self._writer)
 
     @staticmethod
     def _write(fd: int, data: bytes) -> None:

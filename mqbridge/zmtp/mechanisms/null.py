@@ -1,31 +1,32 @@
 """NULL: each peer says READY with its metadata, and that is all (RFC 37, "The NULL Security Mechanism")."""
 
 from mqbridge.zmtp import commands, metadata
-from mqbridge.zmtp.errors import ProtocolError
+from mqbridge.zmtp.mechanisms.mechanism import Mechanism, Question, Security
 
 
-class Null:
-    """One side of a NULL handshake. A mechanism takes command bodies and returns those to send."""
+class Null(Mechanism):
+    """One side of a NULL handshake."""
 
-    __slots__ = ("done", "peer", "_ready")
+    __slots__ = ("_ready",)
 
-    def __init__(self, properties: dict[str, bytes]) -> None:
-        # The peer's READY is here (ours leaves with the greeting).
-        self.done = False
-        self.peer: dict[str, bytes] = {}
+    def __init__(self, properties: dict[str, bytes], security: Security) -> None:
+        Mechanism.__init__(self, security)
         self._ready = commands.make(b"READY", metadata.encode(properties))
 
     def begin(self) -> list[bytes]:
-        """Return the commands to send first."""
+        if self.security.asks:
+            # Where the peer is may be enough to send it away.
+            self.question = Question("NULL")
+            return []
+        return self._admitted()
+
+    def _admitted(self) -> list[bytes]:
         return [self._ready]
 
     def receive(self, body: bytes) -> list[bytes]:
-        """Take a command of the peer's and return what to answer. Raises ProtocolError."""
         name, data = commands.split(body, "handshake")
-        if name == b"READY":
-            self.peer = metadata.decode(data)
-            self.done = True
-            return []
-        if name == b"ERROR":
-            raise ProtocolError("handshake", f"the peer refused: {commands.error_reason(data)}")
-        raise ProtocolError("handshake", f"{name[:20]!r} where READY was expected")
+        if name != b"READY":
+            raise self._wrong(name, data, "READY")
+        self.peer = metadata.decode(data)
+        self.done = True
+        return []

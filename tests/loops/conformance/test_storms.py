@@ -54,8 +54,8 @@ def test_p10_p22_a_million_messages_and_then_silence(
         left.close(0)
         right.close(0)
     report(found, record_property)
-    # It goes to sleep once, and may meet another thread that holds the GIL when it comes back.
-    assert found["woken"] <= 2 + rig.own_wakes
+    # It goes to sleep once, and may meet others that hold the GIL or the processor when it comes back.
+    assert found["woken"] <= 4 + rig.own_wakes
     assert found["share"] < 0.02
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import Any
 
 import gevent
@@ -17,19 +15,6 @@ from mqbridge.loops.gevent import Socket
 Make = Callable[..., Any]
 
 
-@pytest.fixture(params=["mqbridge", "pyzmq"])
-def library(request: pytest.FixtureRequest) -> str:
-    """Whose sockets are wrapped: mqbridge's, of a context without a caretaker, or stock pyzmq's."""
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-def zmq_like(library: str) -> ModuleType:
-    """The library's module, with its errors."""
-    return zmq if library == "pyzmq" else mqbridge
-
-
 @pytest.fixture(autouse=True)
 def limit(scaled: Callable[[float], float]) -> Iterator[None]:
     """What hangs, fails."""
@@ -37,23 +22,28 @@ def limit(scaled: Callable[[float], float]) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(params=["alone", "pyzmq"])
+def library(request: pytest.FixtureRequest) -> str:
+    """Whose sockets are wrapped: mqbridge's, of a context without a caretaker, or stock pyzmq's."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
 def context(library: str) -> Iterator[Any]:
-    """The library's context; the test's sockets are closed before it ends."""
+    """The library's context; the test's sockets are closed before it ends. The hub keeps descriptors."""
     made: Any = zmq.Context() if library == "pyzmq" else mqbridge.Context(io_threads=0)
     yield made
     made.term()
 
 
 @pytest.fixture
-def make(context: Any) -> Iterator[Make]:
+def make(make: Make) -> Iterator[Make]:
     """A function that makes a socket for greenlets: `make("PUSH", sndhwm=1)`."""
     made = []
 
     def make_one(kind: str, **options: int) -> Any:
-        made.append(Socket(context.socket(getattr(zmq, kind))))
-        for name, value in options.items():
-            setattr(made[-1], name, value)
+        made.append(Socket(make(kind, **options)))
         return made[-1]
 
     yield make_one
@@ -61,35 +51,3 @@ def make(context: Any) -> Iterator[Make]:
         socket.close(0)
     # Let the hub let go of them.
     gevent.sleep(0)
-
-
-@pytest.fixture
-def connect(make: Make) -> Make:
-    """A function that makes two connected sockets over inproc: `connect("PUSH", "PULL")`, PAIRs without types."""
-    names = itertools.count()
-
-    def connected(one: str = "PAIR", other: str = "PAIR", **options: int) -> tuple[Any, Any]:
-        left, right = make(one, **options), make(other, **options)
-        place = f"inproc://place-{next(names)}"
-        left.bind(place)
-        right.connect(place)
-        return left, right
-
-    return connected
-
-
-@pytest.fixture(params=["inproc", "tcp"])
-def pair(request: pytest.FixtureRequest, make: Make, connect: Make) -> Make:
-    """As `connect`, over both transports; with tcp a message has gone before."""
-    if request.param == "inproc":
-        return connect
-
-    def connected(one: str = "PAIR", other: str = "PAIR", **options: int) -> tuple[Any, Any]:
-        left, right = make(one, **options), make(other, **options)
-        left.bind("tcp://127.0.0.1:*")
-        right.connect(left.getsockopt_string(zmq.LAST_ENDPOINT))
-        left.send(b"the first")
-        assert right.recv() == b"the first"
-        return left, right
-
-    return connected

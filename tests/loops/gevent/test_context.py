@@ -36,7 +36,7 @@ def test_the_names_are_pyzmqs() -> None:
     names = {name for name in mqbridge.__all__ if not name.startswith("_")}
     missing = {name for name in names if not hasattr(mqbridge.loops.gevent, name)}
     assert missing == {"COMPILED", "SyncContext", "SyncSocket"}
-    for name in ("Context", "Poller", "Socket", "device", "proxy", "select"):
+    for name in ("Context", "Poller", "Socket", "Monitor", "device", "proxy", "proxy_steerable", "select"):
         assert getattr(mqbridge.loops.gevent, name) is not getattr(mqbridge, name)
 
 

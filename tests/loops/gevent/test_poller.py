@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -17,15 +17,6 @@ from mqbridge.loops.gevent import Poller, Socket, select
 
 Make = Callable[..., Any]
 Pipe = tuple[int, int]
-
-
-@pytest.fixture
-def pipe() -> Iterator[Pipe]:
-    """An ordinary pipe: the end to read from, and the one to write to."""
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        os.close(end)
 
 
 def test_what_is_ready_is_reported_at_once(pair: Make) -> None:

@@ -14,7 +14,7 @@ import pytest
 import zmq
 
 import mqbridge
-from mqbridge.loops.gevent import QUEUE, device, proxy
+from mqbridge.loops.gevent import QUEUE, Context, device, proxy, proxy_steerable
 
 Make = Callable[..., Any]
 
@@ -115,3 +115,18 @@ def test_a_device_of_one_socket_sends_back(make: Make) -> None:
     client.send_multipart([b"a", b"b"])
     assert client.recv_multipart() == [b"a", b"b"]
     running.kill()
+
+
+def test_a_steerable_one_lets_greenlets_run_and_ends() -> None:
+    with Context() as context, contextlib.ExitStack() as stack:
+        kinds = (zmq.PULL, zmq.PUSH, zmq.PUSH, zmq.PAIR), (zmq.PUSH, zmq.PULL, zmq.PULL, zmq.PAIR)
+        sides, peers = ([stack.enter_context(context.socket(kind)) for kind in four] for four in kinds)
+        for number, (socket, peer) in enumerate(zip(sides, peers, strict=True)):
+            socket.bind(f"inproc://steered-{number}")
+            peer.connect(f"inproc://steered-{number}")
+        running = gevent.spawn(proxy_steerable, *sides)
+        sender, receiver, copies, steering = peers
+        sender.send(b"message")
+        assert receiver.recv(timeout=10_000) == copies.recv(timeout=10_000) == b"message"
+        steering.send(b"TERMINATE")
+        assert running.get(timeout=10) == 0

@@ -296,6 +296,32 @@ def test_p20_sndtimeo_and_the_calls_own_timeout(make: Make, zmq_like: ModuleType
             push.send_multipart([b"to", b"nobody"], **arguments)
 
 
+def test_many_at_once(pair: Make) -> None:
+    push, pull = pair("PUSH", "PULL")
+    messages: list[Any] = [b"%d" % number for number in range(2500)] + [[b"a", b"b"], (b"c",)]
+    sender = gevent.spawn(push.send_many, iter(messages))
+    assert pull.recv_many(1) == [b"0"]
+    received: list[Any] = []
+    while len(received) < 2501:
+        batch = pull.recv_many(max=100, timeout=10_000)
+        assert 1 <= len(batch) <= 100
+        received += batch
+    assert received == [b"%d" % number for number in range(1, 2500)] + [[b"a", b"b"], b"c"]
+    assert sender.get() == 2502
+    with pytest.raises(ValueError, match="at least 1"):
+        pull.recv_many(0)
+
+
+def test_p20_many_that_cannot_all_be_sent(make: Make, zmq_like: ModuleType) -> None:
+    push, pull = make("PUSH", sndhwm=5), make("PULL", rcvhwm=5)
+    push.bind("inproc://few")
+    pull.connect("inproc://few")
+    with pytest.raises(zmq_like.Again) as caught:
+        push.send_many([b"%d" % number for number in range(100)], timeout=5)
+    assert 0 < caught.value.sent < 100
+    assert pull.recv_many(1000) == [b"%d" % number for number in range(caught.value.sent)]
+
+
 def test_p20_the_last_part_can_be_sent_again(make: Make, zmq_like: ModuleType) -> None:
     push, pull = make("PUSH"), make("PULL")
     push.send(b"a", zmq.SNDMORE)
@@ -537,7 +563,7 @@ def test_an_idle_socket_does_not_keep_the_loop_alive(pair: Make) -> None:
 # ---- threads
 
 
-def test_p36_a_socket_made_here_is_used_in_a_pool_thread(pair: Make, library: str) -> None:
+def test_p36_a_socket_made_here_is_used_in_a_pool_thread(pair: Make) -> None:
     left, right = pair("PUSH", "PULL")
     pool = gevent.get_hub().threadpool
 

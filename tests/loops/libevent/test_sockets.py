@@ -31,13 +31,6 @@ READ, WRITE, TIMEOUT, PERSIST = ev.EV_READ, ev.EV_WRITE, ev.EV_TIMEOUT, ev.EV_PE
 BOTH = READ | WRITE
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads."""
-    with ThreadPoolExecutor(4) as threads:
-        yield threads
-
-
 class Watcher:
     """A persistent event of a socket that notes down what it is told, and ends the loop."""
 
@@ -67,12 +60,6 @@ class Watcher:
         self.base.dispatch()
         timer.free()
         return self.told
-
-
-@pytest.fixture
-def limit(scaled: Scaled) -> float:
-    """How long a wait may take that should take no time."""
-    return scaled(10)
 
 
 def fill(socket: Any) -> None:

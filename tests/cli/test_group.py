@@ -1,0 +1,46 @@
+"""`mqbridge` itself."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import click
+import pytest
+
+import mqbridge
+from mqbridge.cli.group import COMMANDS
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "mqbridge", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_the_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"mqbridge, version {mqbridge.__version__}\n", "")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_help_lists_the_commands(option: str) -> None:
+    done = run(option)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, (_, line) in COMMANDS.items():
+        assert f"  {name} " in done.stdout
+        assert " ".join(line.split()[:3]) in done.stdout
+
+
+def test_every_command_is_there() -> None:
+    for name, (module, line) in COMMANDS.items():
+        command = importlib.import_module(module).command
+        assert isinstance(command, click.Command)
+        assert command.name == name
+        assert line.endswith(".")
+
+
+def test_an_unknown_command_is_named() -> None:
+    done = run("sned")
+    assert done.returncode == 2
+    assert "No such command 'sned'" in done.stderr
