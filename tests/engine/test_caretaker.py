@@ -469,7 +469,7 @@ def test_a_batch_is_written_after_a_tick(bench: Bench, wait_for: Callable[..., N
     bench.caretaker.flush_soon(driver)
     wait_for(lambda: driver.flushed, "a flush")
     # Later ones gather with it, and it does not take long.
-    assert MILLISECOND <= driver.flushed[0] - begin < 1000 * MILLISECOND
+    assert MILLISECOND <= driver.flushed[0] - begin < 10_000 * MILLISECOND
     bench.settle()
     assert len(driver.flushed) == 1
 

@@ -190,8 +190,10 @@ def test_p32_a_handler_closes_sockets(rig: Rig, pair: Pair, whose: str) -> None:
         for push, _ in pairs:
             push.send(b"message")
         assert await third.join() == b"message"
+        # The third one's message may have been faster than the others'.
+        while not order:
+            await turns(rig)
         await turns(rig)
-        assert order
         for task in tasks:
             task.cancel()
             await error_of(task)
