@@ -472,14 +472,17 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
         found = wait_for([(self, int(flags))], timeout)
         return found[0][1] if found else 0
 
-    def glance(self) -> bool:
+    def glance(self, view: Any = None) -> bool:
         """Stay awake, for 50 µs at most, for a message that is likely to come; return whether one has.
 
         False at once if none is likely: when the last messages took longer, interpreted, or with one processor.
         For adapters of event loops, after a `recv` that would block and before they let the loop sleep, which takes
         longer. The GIL is free meanwhile.
+
+        `view` is one of this socket whose owner calls, while nobody waits by it, and who reads its EVENTS before
+        anybody does: what the glance finds makes no edge there.
         """
-        found: bool = self._driver.glance()
+        found: bool = self._driver.glance(view)
         return found
 
     def fileno(self) -> int:

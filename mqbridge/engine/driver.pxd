@@ -46,7 +46,7 @@ cdef class Driver(Wakeups):
 
     cdef _look(self)
 
-    cpdef bint glance(self) except -1
+    cpdef bint glance(self, view) except -1
 
     @cython.locals(now=int64_t)
     cdef _catch_up(self)

@@ -520,13 +520,18 @@ class Driver(Wakeups):
             return "there is no peer"
         return "every peer is at its high-water mark"
 
-    def glance(self) -> bool:
-        """Stay awake for a moment if a message is likely to come in it; return whether one has."""
+    def glance(self, view: Any) -> bool:
+        """Stay awake for a moment if a message is likely to come in it; return whether one has.
+
+        What this finds is no news for `view` (None: for all), whose owner is here and sleeps on nothing.
+        """
         if not self.pollset.expects():
             return False
         self.enter()
         try:
             self._sleep(True, 0, True)
+            if view is not None:
+                self.heard(view)
             return self._ready_in()
         finally:
             self.leave()

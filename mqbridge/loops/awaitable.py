@@ -424,21 +424,13 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         if flags & DONTWAIT or timeout == 0:
             raise own_error(self.socket, _EAGAIN, "recv(): would block: no message has come, or others wait for it")
         take = self._taking(flags, copy, track)
-        if not self._shared and self._glanced():
+        if not self._shared and self._here().glance(self._calls):
             try:
                 return take()
             except Exception as error:
                 if getattr(error, "errno", None) != _EAGAIN:
                     raise
         return await self._wait(POLLIN, take, timeout)  # type: ignore[no-any-return]
-
-    def _glanced(self) -> bool:
-        """Stay awake for a moment if a message is likely to come, and nobody waits; return whether one has."""
-        waiters = self._here()
-        if waiters.readers or not self._calls.glance():
-            return False
-        waiters.glanced()
-        return True
 
     async def _transmit(
         self,

@@ -23,7 +23,13 @@ POLLIN = 1
 POLLOUT = 2
 
 
-class State(Enum):
+class _Named(Enum):
+    """Members are looked up by what they are; by their names, as enumerations are, takes several times as long."""
+
+    __hash__ = object.__hash__
+
+
+class State(_Named):
     """Where one direction of a socket is."""
 
     IDLE = "nobody wants it"
@@ -35,7 +41,7 @@ class State(Enum):
     CLOSED = "the socket is closed, or given up"
 
 
-class Input(Enum):
+class Input(_Named):
     """What can happen to it."""
 
     WANT = "somebody wants it"
@@ -50,7 +56,7 @@ class Input(Enum):
     CLOSE = "the socket is closed, or given up"
 
 
-class Action(Enum):
+class Action(_Named):
     """What is to be done about it."""
 
     SOON = "ask for a turn"
@@ -61,6 +67,10 @@ class Action(Enum):
 
 
 _S, _E, _A = State, Input, Action
+# For what happens with each message: an attribute of a class of names is slow to get at.
+_EDGE, _TURN, _TOUCHED, _DONE, _CLOSE = _E.EDGE, _E.TURN, _E.TOUCHED, _E.DONE, _E.CLOSE
+_WANT, _UNWANT, _SEEN, _NOTHING, _ERROR = _E.WANT, _E.UNWANT, _E.SEEN, _E.NOTHING, _E.ERROR
+_READ, _RUN, _SOON, _CANCEL, _FAIL = _A.READ, _A.RUN, _A.SOON, _A.CANCEL, _A.FAIL
 
 # (state, event) -> next state, actions in their order. What is not listed changes nothing.
 TABLE: dict[tuple[State, Input], tuple[State, tuple[Action, ...]]] = {
@@ -150,50 +160,56 @@ class Watch:
     def want(self, mask: int) -> None:
         """These directions are wanted from now on, and no others."""
         for interest in self.interests:
-            self._feed(interest, Input.WANT if mask & interest.direction else Input.UNWANT)
+            actions = interest.feed(_WANT if mask & interest.direction else _UNWANT)
+            if actions:
+                self._do(interest, actions)
 
     def edge(self) -> None:
         """The descriptor is readable."""
-        self._tell(Input.EDGE)
+        self._tell(_EDGE)
 
     def turn(self) -> None:
         """The loop's next turn, which `soon` asked for, has come."""
-        self._tell(Input.TURN)
+        self._tell(_TURN)
 
     def touched(self) -> None:
         """An operation on the socket may have cleared the edge, in either direction."""
-        self._tell(Input.TOUCHED)
+        self._tell(_TOUCHED)
 
     def done(self, mask: int) -> None:
         """Who was told of these directions has done what it wanted to do."""
         for interest in self.interests:
             if interest.direction & mask:
-                self._feed(interest, Input.DONE)
+                actions = interest.feed(_DONE)
+                if actions:
+                    self._do(interest, actions)
 
     def close(self) -> None:
         """Give the socket up: nothing is reported any more."""
-        self._tell(Input.CLOSE)
+        self._tell(_CLOSE)
 
     def _tell(self, event: Input) -> None:
         look = False
         for interest in self.interests:
-            look |= self._feed(interest, event)
+            actions = interest.feed(event)
+            if actions:
+                look |= self._do(interest, actions)
         if look:
             self._look()
 
-    def _feed(self, interest: Interest, event: Input) -> bool:
-        """Feed one direction and do what it says; return whether EVENTS is to be read."""
+    def _do(self, interest: Interest, actions: tuple[Action, ...]) -> bool:
+        """Do for one direction what the table says; return whether EVENTS is to be read."""
         look = False
-        for action in interest.feed(event):
-            if action is Action.READ:
+        for action in actions:
+            if action is _READ:
                 look = True
-            elif action is Action.RUN:
+            elif action is _RUN:
                 self.host.run(self, interest.direction)
-            elif action is Action.SOON:
+            elif action is _SOON:
                 if not self._soon:
                     self.host.soon(self)
                 self._soon |= interest.direction
-            elif action is Action.CANCEL:
+            elif action is _CANCEL:
                 self._soon &= ~interest.direction
                 if not self._soon:
                     self.host.cancel(self)
@@ -207,11 +223,13 @@ class Watch:
             self._fail(error)
             return
         for interest in self.interests:
-            self._feed(interest, Input.SEEN if mask & interest.direction else Input.NOTHING)
+            actions = interest.feed(_SEEN if mask & interest.direction else _NOTHING)
+            if actions:
+                self._do(interest, actions)
 
     def _fail(self, error: Exception) -> None:
         failed = 0
         for interest in self.interests:
-            if Action.FAIL in interest.feed(Input.ERROR):
+            if _FAIL in interest.feed(_ERROR):
                 failed |= interest.direction
         self.host.fail(self, failed, error)

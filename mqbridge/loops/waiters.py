@@ -101,9 +101,13 @@ class Waiters:
         self.left = BUDGET
         return True
 
-    def glanced(self) -> None:
-        """The loop was kept waiting for a moment; see `Socket.glance`."""
+    def glance(self, socket: Any) -> bool:
+        """Stay awake for a moment if a message is likely to come, and nobody waits for one; return whether one has."""
+        if self.readers or not socket.glance(self._view if self._watch is not None and not self.writers else None):
+            return False
+        # The loop was kept waiting.
         self.left = max(0, self.left - GLANCE)
+        return True
 
     def enter(self, direction: int, waiter: Waiter) -> None:
         """Wait for this direction, behind those who wait already."""

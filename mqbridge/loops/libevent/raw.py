@@ -19,6 +19,21 @@ from mqbridge.loops.sockets import close_descriptor
 _numbers = itertools.count(1)
 
 
+class Process:
+    """Which process this is. The operating system would have to be asked for its number, with each event."""
+
+    number = os.getpid()
+
+    @classmethod
+    def forked(cls) -> None:
+        """This is the child."""
+        cls.number = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Process.forked)
+
+
 class RawEvent:
     """A `struct event`. libevent knows it by a number, not by an address that might be somebody else's by now."""
 
@@ -30,7 +45,7 @@ class RawEvent:
         # Whether what it was called for has been done, or at least begun.
         self.begun = False
         self._number = next(_numbers)
-        _events[self._number] = self
+        _events[self._number] = weakref.ref(self)
         self.pointer = base.made(self._number, fd, what)
 
     def fired(self, what: int) -> None:
@@ -47,6 +62,7 @@ class RawEvent:
     def __del__(self) -> None:
         # libevent has it on no list any more (the base holds those). The structure is freed in the base's own thread.
         if self.pointer:
+            _events.pop(self._number, None)
             self.base.garbage.append(self._number)
 
 
@@ -63,7 +79,7 @@ class RawBase:
         self.errors: list[BaseException] = []
         # How many callbacks of users have run.
         self.ran = 0
-        self._process = os.getpid()
+        self._process = Process.number
         _need_descriptors(4)
         self.pointer = lib.event_base_new()
         if not self.pointer:
@@ -104,7 +120,7 @@ class RawBase:
     @property
     def lost(self) -> bool:
         """Whether it was freed, or is the parent's: then nothing may be asked of libevent."""
-        return not self.pointer or self._process != os.getpid()
+        return not self.pointer or self._process != Process.number
 
     @property
     def foreign(self) -> bool:
@@ -115,14 +131,14 @@ class RawBase:
         """Raise RuntimeError when it was freed, inherited by a fork, or is in another thread's hands."""
         if not self.pointer:
             raise RuntimeError("this EventBase was freed")
-        if self._process != os.getpid():
+        if self._process != Process.number:
             raise RuntimeError("this EventBase was inherited by a fork: call reinit() before anything else")
         if self.foreign:
             raise RuntimeError("this EventBase's loop runs in another thread: use post() to do things there")
 
     def adopt(self) -> None:
         """From now on it is this process's."""
-        self._process = os.getpid()
+        self._process = Process.number
         if lib.event_reinit(self.pointer) != 0:
             raise OSError(ffi.errno, f"event_reinit: {os.strerror(ffi.errno)}")
 
@@ -147,18 +163,24 @@ def _need_descriptors(count: int) -> None:
 bases: weakref.WeakSet[Any] = weakref.WeakSet()
 
 # Those that libevent may call.
-_events: weakref.WeakValueDictionary[int, RawEvent] = weakref.WeakValueDictionary()
+_events: dict[int, weakref.ref[RawEvent]] = {}
 
 
-def _number_of(arg: Any) -> int:
-    return int(ffi.cast("intptr_t", arg))
+_intptr_t = ffi.typeof("intptr_t")
+
+
+def _event_of(arg: Any) -> RawEvent | None:
+    """Return whom libevent means; None if that is gone, or not to be called by this process (P35)."""
+    reference = _events.get(int(ffi.cast(_intptr_t, arg)))
+    event = None if reference is None else reference()
+    return None if event is None or event.base.lost else event
 
 
 def _raised(kind: Any, error: BaseException, traceback: Any) -> None:
     """A callback has raised; or a signal handler has, at any point of `_called` (P37)."""
     found = traceback.tb_frame.f_locals
-    event = _events.get(_number_of(found["arg"]))
-    if event is not None and not event.base.lost:
+    event = _event_of(found["arg"])
+    if event is not None:
         if not (found.get("called") and event.begun):
             # What it was called for has not been done: once more, in the next loop.
             lib.event_active(event.pointer, found["what"], 1)
@@ -168,9 +190,9 @@ def _raised(kind: Any, error: BaseException, traceback: Any) -> None:
 @ffi.callback("event_callback_fn", onerror=_raised)  # type: ignore[untyped-decorator]
 def _called(fd: int, what: int, arg: Any) -> None:
     """Each callback of libevent."""
-    event = _events.get(_number_of(arg))
-    # A child that was forked by a callback calls nobody, until the base is its own (P35).
-    if event is not None and not event.base.lost:
+    event = _event_of(arg)
+    # A child that was forked by a callback calls nobody, until the base is its own.
+    if event is not None:
         event.begun = False
         called = True  # noqa: F841 (for _raised)
         event.fired(what)

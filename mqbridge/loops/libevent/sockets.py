@@ -121,6 +121,11 @@ class Watched:
         self._forget_told()
         self.watch.edge()
 
+    def turn(self) -> None:
+        """The timer is over."""
+        self.due = False
+        self.watch.turn()
+
     def touched(self) -> None:
         """Somebody has used the socket."""
         self._forget_told()
@@ -155,8 +160,9 @@ class Watched:
 
     def cancel(self, watch: Watch) -> None:
         """It is not needed."""
-        self.due = False
-        lib.event_del(self._turn.pointer)
+        if self.due:
+            self.due = False
+            lib.event_del(self._turn.pointer)
 
     def run(self, watch: Watch, mask: int) -> None:
         """Make those active that wait for this."""
@@ -206,7 +212,7 @@ class _Turn(_Edge):
     __slots__ = ()
 
     def fired(self, what: int) -> None:
-        self.watched.watch.turn()
+        self.watched.turn()
 
 
 _NOW = timeval(0)

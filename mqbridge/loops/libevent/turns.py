@@ -100,6 +100,9 @@ class Base(RawBase):
                 return 0
 
     def _is_empty(self) -> bool:
+        if len(self.watched) > len(self.idle):
+            # A socket that an event waits for; libevent need not be asked.
+            return False
         # The one is the wake-up's.
         return lib.event_base_get_num_events(self.pointer, COUNT_ADDED | COUNT_VIRTUAL) <= 1 and not self.wakeup.busy
 
