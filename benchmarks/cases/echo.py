@@ -155,9 +155,9 @@ CASES = [
             Contestant("libevent", ("mqbridge on libevent", "mqbridge")),
             Contestant("zmq.asyncio", ("zmq.asyncio", "pyzmq")),
         ),
-        reference="asyncio await",
+        reference="asyncio watch",
         goals=tuple(
-            Times(1 / 1.3, "asyncio await", contestant, within=True)
+            Times(1 / 1.3, "asyncio watch", contestant, within=True)
             for contestant in ("selectors", "libuv (pyuv)", "libuv (gevent)", "libevent", "trio await")
         ),
         size=SIZE,

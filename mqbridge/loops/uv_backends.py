@@ -41,6 +41,9 @@ Edge = Callable[[int], None]
 class Backend(Protocol):
     """One loop, while something of ours is watched there. All of it in that loop's thread."""
 
+    #: Whether somebody else may wait for the loop's descriptor, for as long as it says, between two of its turns.
+    EMBEDDED: bool
+
     def __init__(self, loop: Any, before_wait: Callable[[], None], after_wait: Callable[[], None]) -> None:
         """Call these two in each turn of the loop, from now on."""
 
@@ -72,6 +75,8 @@ class Backend(Protocol):
 
 class PyuvLoop:
     """A `pyuv.Loop`."""
+
+    EMBEDDED = True
 
     __slots__ = ("_loop", "_prepare", "_check", "_idle", "_hurried")
 
@@ -150,6 +155,9 @@ class PyuvLoop:
 
 class GeventLoop:
     """A `gevent.libuv.loop.loop`."""
+
+    # The hub takes one turn after the other.
+    EMBEDDED = False
 
     __slots__ = ("_loop", "_original", "_before_wait", "_check", "_idle", "_hurried")
 

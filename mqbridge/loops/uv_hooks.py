@@ -60,6 +60,8 @@ class Hooks:
         self._due: dict[Watch, None] = {}
         self._ready: dict[Started, None] = {}
         self._looking = False
+        # Whether the loop may sleep before `before_wait` is called again.
+        self._waiting = True
 
     def start(self, poll: Poll) -> Started:
         """Watch a Poll's socket."""
@@ -104,6 +106,7 @@ class Hooks:
         for watch in list(self._due):
             watch.turn()
         self._looking = False
+        self._waiting = True
         if self._due or self._ready:
             self._backend.hurry()
         else:
@@ -111,6 +114,7 @@ class Hooks:
 
     def after_wait(self) -> None:
         """Report what is ready, unless an earlier callback has stopped it."""
+        self._waiting = self._backend.EMBEDDED
         for started in list(self._ready):
             if started not in self._ready:
                 continue
@@ -132,7 +136,7 @@ class Hooks:
     def soon(self, watch: Watch) -> None:
         """Look at it before the next wait."""
         self._due[watch] = None
-        if not self._looking:
+        if self._waiting and not self._looking:
             self._backend.hurry()
 
     def cancel(self, watch: Watch) -> None:

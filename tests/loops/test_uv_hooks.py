@@ -19,6 +19,7 @@ class ToyLoop:
     """A loop, and its backend in one; the test makes the turns."""
 
     def __init__(self) -> None:
+        self.EMBEDDED = True
         self.made: Any = None
         self.hurried = False
         self.edges: dict[int, Any] = {}
@@ -95,6 +96,31 @@ def test_a_turn(loop: ToyLoop, sockets: tuple[Any, Any]) -> None:
     loop.after_wait()
     assert not loop.hurried
     assert len(calls) == 2
+    poll.close()
+
+
+def test_a_loop_that_takes_one_turn_after_the_other_is_hurried_only_if_it_is_about_to_sleep(
+    loop: ToyLoop, sockets: tuple[Any, Any]
+) -> None:
+    loop.EMBEDDED = False
+    calls: list[Any] = []
+    poll = Poll(loop, sockets[0])
+    poll.start(UV_READABLE, lambda *args: calls.append(sockets[0].recv()))
+    loop.before_wait()
+    for message in (b"first", b"second"):
+        sockets[1].send(message)
+    loop.edges[poll.fileno()](0)
+    loop.after_wait()
+    assert calls == [b"first"]
+    assert not loop.hurried, "the next turn looks before it waits"
+    loop.before_wait()
+    assert loop.hurried, "and has seen another one"
+    loop.after_wait()
+    assert calls == [b"first", b"second"]
+    loop.before_wait()
+    assert not loop.hurried
+    poll.start(UV_READABLE | UV_WRITABLE, lambda *args: None)
+    assert loop.hurried, "it may be about to sleep"
     poll.close()
 
 
