@@ -73,6 +73,16 @@ cdef class Memory(Buffer):
     cpdef share(self, Memory other)
 
 
+cdef struct Loan:
+    Py_buffer buffer
+    Loan *next
+
+
+cdef class Lent:
+    cdef Loan *_loan
+    cdef bint _made
+
+
 cdef class Growing:
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t missing
@@ -91,7 +101,7 @@ cdef class Stream:
     cpdef Py_ssize_t recv_growing(self, Growing growing) except -2
     cpdef Py_ssize_t put(self, bytes header, bytes body) except -1
     cpdef Py_ssize_t put_frame(self, bytes body) except -2
-    cpdef hold(self, bytes header, bytes body)
+    cpdef hold(self, bytes header, body)
     cpdef bint holds(self) except -1
     cpdef Py_ssize_t unwritten(self) except -1
     cpdef bint flush(self) except -1

@@ -170,6 +170,49 @@ class Growing:
         return whole
 
 
+_returned: list[memoryview] = []
+
+
+class Lent:
+    """A part of a message that is sent from its owner's buffer. Its bytes are those at the moment they are written.
+
+    When nobody needs it any more, the buffer is not given back at once, since that may run its owner's code, but by the
+    next `give_back`, where no lock is held.
+    """
+
+    __slots__ = ("_view",)
+
+    def __init__(self, data: Any) -> None:
+        self._view = memoryview(data)
+
+    def __del__(self) -> None:
+        view = getattr(self, "_view", None)
+        if view is not None:
+            _returned.append(view)
+
+    def __len__(self) -> int:
+        return self._view.nbytes
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._view)
+
+    def _rest(self, start: int) -> memoryview:
+        """Return what is there from a byte on."""
+        if self._view.nbytes == 0:
+            return memoryview(b"")
+        try:
+            return self._view.cast("B")[start:]
+        except TypeError:
+            # Some formats cannot be cast.
+            return memoryview(bytes(self._view))[start:]
+
+
+def give_back() -> None:
+    """Give all buffers back that were lent and are not needed any more. It may run their owners' code."""
+    while _returned:
+        _returned.pop().release()
+
+
 class Stream:
     """A connected stream socket: reads, and an out-buffer of encoded bytes.
 
@@ -186,7 +229,7 @@ class Stream:
         self.blocked = False
         self._socket = socket(fileno=fd)
         self._buffer = bytearray()
-        self._held: bytes | None = None
+        self._held: bytes | Lent | None = None
         self._held_at = 0
         # When the last message was put that is somebody else's to write.
         self._last = 0
@@ -237,8 +280,8 @@ class Stream:
         buffer += body
         return len(buffer)
 
-    def hold(self, header: bytes, body: bytes) -> None:
-        """Put a frame whose body is written from where it is; the object is kept until that is done."""
+    def hold(self, header: bytes, body: bytes | Lent) -> None:
+        """Put a frame whose body, bytes or Lent, is written from where it is; it is kept until that is done."""
         self.put(header, b"")
         self._held = body
         self._held_at = 0
@@ -256,8 +299,10 @@ class Stream:
         """Write what waits; return whether all is written. Raises OSError when the connection is broken."""
         while self._buffer or self._held is not None:
             parts: list[Any] = [self._buffer] if self._buffer else []
-            if self._held is not None:
-                parts.append(memoryview(self._held)[self._held_at :])
+            held = self._held
+            if held is not None:
+                at = self._held_at
+                parts.append(held._rest(at) if isinstance(held, Lent) else memoryview(held)[at:])
             try:
                 count = self._socket.sendmsg(parts, (), _SEND_FLAGS)
             except BlockingIOError:

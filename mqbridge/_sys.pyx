@@ -8,7 +8,7 @@ What the calls have in common: descriptors are ints, durations and the clock are
 OSError, and "not now" (EAGAIN) is None, False or -1 as each docstring says. Every write carries MSG_NOSIGNAL (P41).
 """
 
-from cpython.buffer cimport PyBuffer_FillInfo, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_DECREF, Py_XDECREF, PyObject
@@ -317,6 +317,56 @@ cdef class Memory(Buffer):
         self._fixed = other._fixed
         self._shown = other._shown
         self._first = other._first
+
+
+cdef Loan *returned = NULL
+
+
+cdef class Lent:
+    """A part of a message that is sent from its owner's buffer. Its bytes are those at the moment they are written.
+
+    When nobody needs it any more, the buffer is not given back at once, since that may run its owner's code, but by the
+    next `give_back`, where no lock is held.
+    """
+
+    def __cinit__(self):
+        self._loan = <Loan *>malloc(sizeof(Loan))
+        if self._loan == NULL:
+            raise MemoryError()
+        self._made = False
+
+    def __init__(self, data):
+        if self._made:
+            raise RuntimeError("this was made before")
+        PyObject_GetBuffer(data, &self._loan.buffer, PyBUF_SIMPLE)
+        self._made = True
+
+    def __dealloc__(self):
+        global returned
+        if self._loan == NULL:
+            return
+        if self._made:
+            self._loan.next = returned
+            returned = self._loan
+        else:
+            free(self._loan)
+
+    def __len__(self):
+        return self._loan.buffer.len if self._made else 0
+
+    def __bytes__(self):
+        return PyBytes_FromStringAndSize(<char *>self._loan.buffer.buf if self._made else NULL, len(self))
+
+
+def give_back() -> None:
+    """Give all buffers back that were lent and are not needed any more. It may run their owners' code."""
+    global returned
+    cdef Loan *loan
+    while returned != NULL:
+        loan = returned
+        returned = loan.next
+        PyBuffer_Release(&loan.buffer)
+        free(loan)
 
 
 cdef class Growing:
@@ -784,13 +834,25 @@ cdef class Stream:
         pthread_mutex_unlock(&out.mutex)
         return 0
 
-    cpdef hold(self, bytes header, bytes body):
-        """Put a frame whose body is written from where it is; the object is kept until that is done."""
-        self.put(header, b"")
+    cpdef hold(self, bytes header, body):
+        """Put a frame whose body, bytes or Lent, is written from where it is; it is kept until that is done."""
         cdef Out *out = self._out
+        cdef Lent lent
+        cdef Py_ssize_t size
+        cdef const char *start
+        if type(body) is bytes:
+            start = PyBytes_AS_STRING(body)
+            size = PyBytes_GET_SIZE(body)
+        else:
+            lent = body
+            if not lent._made:
+                raise ValueError("nothing was lent")
+            start = <const char *>lent._loan.buffer.buf
+            size = lent._loan.buffer.len
+        self.put(header, b"")
         self._held = body
-        out.held = PyBytes_AS_STRING(body)
-        store_size(out.held_size, PyBytes_GET_SIZE(body))
+        out.held = start
+        store_size(out.held_size, size)
 
     cpdef bint holds(self) except -1:
         """Return whether a held part is not written yet."""

@@ -16,11 +16,13 @@ cdef class MessageSocket:
 
     cdef _send_part(self, data, int flags, bint copy, bint track)
 
-    cpdef send_followed(self, bytes part, int flags)
+    cpdef send_followed(self, part, int flags)
+
+    cdef _give(self, part, int flags)
 
     cdef _complete(self)
 
-    cdef tuple _tracked(self, data, bint copy, bint track)
+    cdef tuple _tracked(self, data, bint copy, bint track, Py_ssize_t index)
 
     cpdef recv(self, int flags=*, bint copy=*, bint track=*)
 

@@ -15,7 +15,7 @@ from mqbridge.engine.tracking import Sent
 from mqbridge.engine.views import View
 from mqbridge.errors import ZMQBindError, ZMQError
 from mqbridge.frame import COPY_THRESHOLD, FINISHED, Frame, MessageTracker
-from mqbridge.message import as_bytes, as_message, fill, room_in
+from mqbridge.message import as_bytes, as_message, fill, lent, room_in
 from mqbridge.patterns.registry import PATTERNS
 from mqbridge.socket_codecs import SocketCodecs
 from mqbridge.socket_monitors import SocketMonitors
@@ -47,7 +47,10 @@ class MessageSocket:
     def send(self, data: Any, flags: int = 0, copy: bool = True, track: bool = False) -> MessageTracker | None:
         """Send one part of a message: bytes, a Frame, or anything with a contiguous buffer.
 
-        `bytes` are never copied before they are written, other buffers always once.
+        `bytes` are never copied before they are written, other buffers once, when this is called; with copy=False
+        they are not copied either if they have `copy_threshold` bytes, and at least 16 KiB. Such a buffer must stay as
+        it is until the tracker says that the message has left. (Copied all the same: what goes by CURVE or inproc, to
+        STREAM or XSUB, and the first part for PUB and XPUB.)
 
         Parameters
         ----------
@@ -56,7 +59,7 @@ class MessageSocket:
         flags
             SNDMORE: more parts follow; the message leaves as a whole with its last one. DONTWAIT: do not block.
         copy
-            False with `track`: return a tracker. Nothing else depends on it.
+            False: send large buffers from where they are; with `track`, return a tracker.
         track
             With copy=False: whether to follow the message until it has left.
 
@@ -86,24 +89,31 @@ class MessageSocket:
         return None
 
     def _send_part(self, data: Any, flags: int, copy: bool, track: bool) -> MessageTracker | None:
-        part, tracker, wanted = self._tracked(data, copy, track)
+        part, tracker, wanted = self._tracked(data, copy, track, 0)
         if wanted:
             return _follow(data, self.send_followed(part, flags))
-        more = flags & _SNDMORE != 0
-        self._driver.send(part, more, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
-        if not more:
+        self._give(part, flags)
+        if not flags & _SNDMORE:
             self._complete()
         return tracker
 
-    def send_followed(self, part: bytes, flags: int) -> Sent:
+    def send_followed(self, part: Any, flags: int) -> Sent:
         """Send one part, as `send` does, and return what says when its message has left."""
         sent = Sent(self._driver)
-        more = flags & _SNDMORE != 0
-        self._driver.send(part, more, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
+        self._give(part, flags)
         self._unsent = [*(self._unsent or ()), sent]
-        if not more:
+        if not flags & _SNDMORE:
             self._complete()
         return sent
+
+    def _give(self, part: Any, flags: int) -> None:
+        """Send one part, bytes or Lent, which is not a message by itself."""
+        more = flags & _SNDMORE != 0
+        timeout = 0 if flags & _DONTWAIT else _FROM_OPTIONS
+        if more or type(part) is bytes:
+            self._driver.send(part, more, timeout, self._view)
+        else:
+            self._driver.send_whole((part,), timeout, self._view)
 
     def _complete(self) -> None:
         """A whole message was sent: so were its parts."""
@@ -111,17 +121,22 @@ class MessageSocket:
             sent.completed()
         self._unsent = None
 
-    def _tracked(self, data: Any, copy: bool, track: bool) -> tuple[bytes, MessageTracker | None, bool]:
-        """Return a part's bytes, the tracker that is known without sending it, and whether it is to be followed."""
+    def _tracked(self, data: Any, copy: bool, track: bool, index: int) -> tuple[Any, MessageTracker | None, bool]:
+        """Return what is to be sent of a part, the tracker known without sending it, and whether it is to be followed.
+
+        `index` is the part's number in its message, as far as is known.
+        """
         if isinstance(data, Frame):
             if track and data.tracker is None:
                 raise ValueError(f"send({data!r}, track=True): the frame is not tracked; make it with track=True")
             return data.data, data.tracker, data._use is not None
-        part = as_bytes(data)
         if copy:
-            return part, None, False
+            return as_bytes(data), None, False
         threshold = self.copy_threshold  # type: ignore[attr-defined]
-        if threshold and len(part) < threshold:
+        part = lent(data, threshold) if 0 <= self._driver.pattern.lends <= index else as_bytes(data)
+        if type(part) is not bytes:
+            self._driver.lends = True
+        elif threshold and len(part) < threshold:
             return part, FINISHED, False
         return part, None, track
 
@@ -207,8 +222,10 @@ class MessageSocket:
 
     def _send_frames(self, parts: list[Any], flags: int, copy: bool, track: bool) -> MessageTracker | None:
         """Send a message some of whose parts are frames, or to be tracked."""
-        found = [self._tracked(part, copy, track) for part in parts]
-        message = as_message([part for part, _, _ in found])
+        found = [self._tracked(part, copy, track, index) for index, part in enumerate(parts)]
+        message: Any = tuple([part for part, _, _ in found])
+        if len(message) < 2 and (not message or type(message[0]) is bytes):
+            message = as_message(message)
         sent = Sent(self._driver) if any(wanted for _, _, wanted in found) else None
         if flags & _SNDMORE:
             for part, _, _ in found:

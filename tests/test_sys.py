@@ -617,6 +617,41 @@ def test_a_held_part_alone(wire: Wire) -> None:
     assert wire.peer.recv(100) == b"body"
 
 
+def test_a_held_part_that_is_lent(make_wire: MakeWire, twin: ModuleType) -> None:
+    wire = make_wire(small_pair())
+    data = bytearray(1_000_000)
+    lent = twin.Lent(data)
+    assert (len(lent), bytes(lent)) == (1_000_000, bytes(data))
+    wire.stream.hold(b"head", lent)
+    del lent
+    assert wire.stream.unwritten() == 1_000_004
+    assert wire.stream.flush() is False
+    # What is there when it is written is what is sent.
+    data[-1] = 1
+    received = 0
+    while not wire.stream.flush():
+        with pytest.raises(BufferError):
+            data.append(0)
+        received += sum(wire.peer.recv(1 << 20)[4 if not received else 0 :])
+    while not received & 1:
+        received += wire.peer.recv(1 << 20)[-1]
+    # Not needed any more, but not given back either, until somebody says that it may be.
+    with pytest.raises(BufferError):
+        data.append(0)
+    twin.give_back()
+    data.append(0)
+
+
+def test_what_cannot_be_lent(twin: ModuleType) -> None:
+    for wrong in ("text", 5, None):
+        with pytest.raises(TypeError):
+            twin.Lent(wrong)
+    assert bytes(twin.Lent(b"")) == b""
+    assert bytes(twin.Lent(memoryview(b"abc"))) == b"abc"
+    twin.give_back()
+    twin.give_back()
+
+
 def test_a_held_part_is_kept_until_it_is_written(make_wire: MakeWire) -> None:
     wire = make_wire(small_pair())
     size = 1_000_000

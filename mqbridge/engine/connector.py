@@ -297,7 +297,7 @@ class Connector:
             if pipe is not None:
                 self.driver.pattern.disconnected(pipe)
             self._unsent = unsent
-            if cut and self._breaks_connections(unsent[0]):
+            if cut and self._breaks_connections(unsent[0], self._pipe):
                 self._drop_first(self._pipe)
         elif pipe is not None:
             self.driver.end(pipe)
@@ -329,10 +329,12 @@ class Connector:
             if not made:
                 del driver.endpoints[self.endpoint]
 
-    def _breaks_connections(self, message: Any) -> bool:
+    def _breaks_connections(self, message: Any, pipe: Pipe) -> bool:
         """Return whether a message has broken too many: the peer refuses it (MAXMSGSIZE), and always will."""
-        self._attempts = self._attempts + 1 if message is self._suspect else 1
-        self._suspect = message
+        # Not the message itself, which is to be kept no longer than until it is written. Then others have been, too.
+        suspect = (id(message), pipe.outbound.released())
+        self._attempts = self._attempts + 1 if suspect == self._suspect else 1
+        self._suspect = suspect
         return self._attempts == _ATTEMPTS
 
     def _drop_first(self, pipe: Pipe) -> None:

@@ -62,7 +62,7 @@ cdef class Driver(Wakeups):
 
     cpdef end(self, Pipe pipe)
 
-    cpdef send(self, bytes part, bint more, int timeout, view)
+    cpdef send(self, part, bint more, int timeout, view)
 
     cpdef send_whole(self, message, int timeout, view)
 
@@ -73,7 +73,7 @@ cdef class Driver(Wakeups):
 
     cdef _send_amid_receiving(self)
 
-    cdef _send_in_parts(self, bytes part, bint more, int timeout, view)
+    cdef _send_in_parts(self, part, bint more, int timeout, view)
 
     cdef _complete(self, message, int timeout, view)
 

@@ -284,7 +284,7 @@ class Link(Outlet):
         if self._message is not None:
             rest.append(inflight.pop())
             for part in self._message[: self._part]:
-                unwritten -= self._encoder.size(part)
+                unwritten -= self._encoder.size((part,))
         while inflight and unwritten > 0:
             entry = inflight.pop()
             if type(entry) is bytearray:
@@ -296,6 +296,7 @@ class Link(Outlet):
         if self.pipe is not None:
             self.pipe.outbound.release(len([entry for entry in inflight if type(entry) is not bytearray]))
         inflight.clear()
+        self._message = None
         # What has left in part broke the connection, or was in its way.
         self.cut = unwritten < 0
         rest.reverse()

@@ -40,7 +40,12 @@ class Sent:
 
         Does the socket's output if need be: what the flusher has written is known only then.
         """
-        return not self._waits and (self._gone() or (self._driver.drive() and self._gone()))
+        if self._waits or not (self._gone() or (self._driver.drive() and self._gone())):
+            return False
+        if self._driver.lends:
+            # Whoever is told so has his buffer back.
+            _sys.give_back()
+        return True
 
     def _gone(self) -> bool:
         self._left = [(pipe, mark) for pipe, mark in self._left if not pipe.ended and pipe.outbound.released() < mark]

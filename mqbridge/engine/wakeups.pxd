@@ -13,6 +13,7 @@ cdef class Wakeups:
     cdef public Py_ssize_t news
     cdef public bint unfinished
     cdef public int stopped
+    cdef public bint lends
     cdef list _views
     cdef object _recv_level
     cdef object _send_level

@@ -34,6 +34,7 @@ class Wakeups:
         "news",
         "unfinished",
         "stopped",
+        "lends",
         "_views",
         "_recv_level",
         "_send_level",
@@ -57,6 +58,8 @@ class Wakeups:
         self.unfinished = False
         # The errno that every operation fails with: the socket was closed, or its context terminated.
         self.stopped = 0
+        # Some of what was sent lies in users' buffers, which are given back when no lock is held.
+        self.lends = False
         self._views: list[View] = []
         self._recv_level: Level | None = None
         self._send_level: Level | None = None
@@ -89,6 +92,8 @@ class Wakeups:
         if self._observed:
             self._tell()
         self.lock.give()
+        if self.lends:
+            _sys.give_back()
 
     def _refuse(self) -> None:
         if self.stopped == Errno.ETERM:

@@ -27,7 +27,7 @@ cdef class Pattern:
 
     cpdef check_send(self)
 
-    cpdef check_first(self, bytes part)
+    cpdef check_first(self, part)
 
     cpdef probe(self, Pipe pipe)
 

@@ -30,6 +30,9 @@ class Pattern:
     raw = False
     # Whether one message goes to many peers.
     fans_out = False
+    # The first part of a message that may lie in the user's buffer until it is written; -1: none. What comes before it
+    # is looked at.
+    lends = 0
     # Whether CONFLATE applies: not where messages have an order that matters, or an envelope.
     conflates = False
 

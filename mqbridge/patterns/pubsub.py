@@ -64,6 +64,7 @@ class XPub(Pattern):
 
     name = "XPUB"
     fans_out = True
+    lends = 1
 
     def __init__(self) -> None:
         Pattern.__init__(self)
@@ -235,6 +236,7 @@ class XSub(Pattern):
     name = "XSUB"
     # What a publisher was told is gone with the connection; each new one is told anew.
     renews = True
+    lends = -1
     # Whether what nobody here has asked for is dropped.
     filters = False
 

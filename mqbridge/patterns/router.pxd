@@ -22,7 +22,7 @@ cdef class Router(Pattern):
 
     cpdef writable(self, Pipe pipe)
 
-    cpdef check_first(self, bytes part)
+    cpdef check_first(self, part)
 
     cpdef object send(self, message)
 

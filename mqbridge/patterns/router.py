@@ -114,7 +114,7 @@ class Router(Pattern):
         if pipe is None:
             self.check_first(message[0])
             return NOWHERE
-        if self._out.send_to(pipe, message[1] if len(message) == 2 else message[1:]):
+        if self._out.send_to(pipe, message[1] if len(message) == 2 and type(message[1]) is bytes else message[1:]):
             return pipe
         if not self.options.router_mandatory:
             return NOWHERE

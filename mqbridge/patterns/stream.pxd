@@ -17,7 +17,7 @@ cdef class Stream(Router):
 
     cpdef detach(self, Pipe pipe)
 
-    cpdef check_first(self, bytes part)
+    cpdef check_first(self, part)
 
     cpdef object send(self, message)
 

@@ -18,6 +18,7 @@ class Stream(Router):
 
     name = "STREAM"
     raw = True
+    lends = -1
     # A connection that we make keeps its routing id when it has to be made again.
     renews = False
 

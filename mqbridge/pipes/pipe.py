@@ -4,6 +4,7 @@ What is at the other end is the pipe's `outlet`: a link that speaks to a peer ov
 or, for inproc, the `Crossing` to the other socket's pipe. Patterns write and read pipes and know no more.
 """
 
+from mqbridge.message import owned
 from mqbridge.pipes.fifo import Fifo, Latest
 from mqbridge.pipes.signaler import Mailbox
 
@@ -94,6 +95,9 @@ class Pipe:
         outbound = self.outbound
         if (outbound.full() or self.ended) and not self.can_write():
             return False
+        if type(message) is tuple and type(outlet) is Crossing:
+            # Nobody there knows of buffers that belong to somebody.
+            message = owned(message)
         outbound.push(message)
         # Making room may have found the connection broken.
         outlet = self.outlet

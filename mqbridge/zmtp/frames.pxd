@@ -61,12 +61,12 @@ cdef class Decoder:
 cpdef bytes header(int flags, Py_ssize_t size)
 
 
-@cython.locals(parts=tuple, size=Py_ssize_t, part=bytes)
+@cython.locals(parts=tuple, size=Py_ssize_t)
 cpdef Py_ssize_t encoded_size(message) except -1
 
 
 cdef class Encoder:
-    @cython.locals(last=Py_ssize_t)
+    @cython.locals(last=Py_ssize_t, flags=int)
     cpdef Py_ssize_t put(self, Stream stream, message, Py_ssize_t index) except -2
 
     cpdef bytes frames_of(self, message)
@@ -75,6 +75,8 @@ cdef class Encoder:
 
     @cython.locals(size=Py_ssize_t)
     cdef _frame(self, Stream stream, int flags, bytes body)
+
+    cdef _lent(self, Stream stream, int flags, body)
 
 
 cdef class FanOut(Encoder):

@@ -288,7 +288,12 @@ class Encoder:
         while index <= last:
             if stream.holds():
                 return index
-            self._frame(stream, _MORE if index < last else 0, message[index])
+            flags = _MORE if index < last else 0
+            part = message[index]
+            if type(part) is bytes:
+                self._frame(stream, flags, part)
+            else:
+                self._lent(stream, flags, part)
             index += 1
         return -1
 
@@ -308,6 +313,10 @@ class Encoder:
             stream.put(header(flags, size), body)
         else:
             stream.hold(header(flags, size), body)
+
+    def _lent(self, stream: Any, flags: int, body: Any) -> None:
+        """Put a part that lies in its owner's buffer; such are always large."""
+        stream.hold(header(flags, len(body)), body)
 
 
 class FanOut(Encoder):

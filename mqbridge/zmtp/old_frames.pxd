@@ -27,3 +27,5 @@ cdef class OldEncoder(Encoder):
     cpdef Py_ssize_t size(self, message) except -1
 
     cdef _frame(self, Stream stream, int flags, bytes body)
+
+    cdef _lent(self, Stream stream, int flags, body)

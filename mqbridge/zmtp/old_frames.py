@@ -114,3 +114,6 @@ class OldEncoder(Encoder):
             stream.put(head, body)
         else:
             stream.hold(head, body)
+
+    def _lent(self, stream: Any, flags: int, body: Any) -> None:
+        stream.hold(old_header(flags != 0, len(body)), body)

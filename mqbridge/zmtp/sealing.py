@@ -118,3 +118,7 @@ class Sealer(Encoder):
 
     def _frame(self, stream: Any, flags: int, body: bytes) -> None:
         self._sealing.put(stream, flags, body)
+
+    def _lent(self, stream: Any, flags: int, body: Any) -> None:
+        # What is encrypted is a copy anyway.
+        self._sealing.put(stream, flags, bytes(body))

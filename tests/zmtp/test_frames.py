@@ -541,6 +541,16 @@ def test_a_message_goes_on_behind_a_large_part(wire: Any, fake: FakeStream) -> N
     assert b"".join(head + part for _, head, part in fake.calls) == wire.message(*message)
 
 
+def test_a_part_that_is_lent_is_written_from_where_it_is(wire: Any, fake: FakeStream) -> None:
+    data = bytearray(20_000)
+    lent = _sys.Lent(data)
+    assert Encoder().put(fake, (b"a", lent), 0) == -1
+    assert fake.calls[1] == ("hold", wire.frame(bytes(20_000))[:9], lent)
+    assert encoded_size((b"a", lent)) == len(wire.message(b"a", bytes(20_000)))
+    # It is too large for its frames to be made once for all.
+    assert FanOut().frames_of((b"a", lent)) is None
+
+
 def test_a_large_last_part_ends_the_message(fake: FakeStream) -> None:
     assert Encoder().put(fake, [b"a", body(20000)], 0) == -1
     assert fake.held

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mqbridge
+from mqbridge import _sys
 from mqbridge.zmtp.old_frames import OldDecoder, OldEncoder, encode_old
 
 NO_LIMIT = 1 << 30
@@ -79,6 +80,15 @@ def test_what_is_encoded(parts: list[bytes]) -> None:
     assert encoder.put(stream, given_to, 0) == -1
     assert stream.data == message(*parts)
     assert encoder.size(given_to) == len(stream.data)
+
+
+@pytest.mark.skipif(mqbridge.COMPILED, reason="compiled, it takes real streams only; test_older_peers.py has them")
+def test_a_part_that_is_lent() -> None:
+    stream: Any = Stream()
+    stream.hold = lambda head, lent: stream.put(head, bytes(lent))
+    data = bytearray(b"x" * 20_000)
+    assert OldEncoder().put(stream, (b"head", _sys.Lent(data), _sys.Lent(data)), 0) == -1
+    assert stream.data == message(b"head", bytes(data), bytes(data))
 
 
 def test_multipart_and_limits(cut: Any) -> None:
