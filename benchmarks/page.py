@@ -106,6 +106,21 @@ def circumstances(result: Result) -> str:
     )
 
 
+def tails(result: Result) -> str:
+    """Return how late the last message of a burst was, as a sentence; empty if that was not measured."""
+    found = [each["contestants"] for name, each in result["cases"].items() if name.startswith("tail-")]
+    said = []
+    for name in ("mqbridge", "pyzmq"):
+        mine = [each[name] for each in found if name in each]
+        if mine:
+            least, most = min(each["median"] for each in mine), max(each["median"] for each in mine)
+            worst = max(each["worst"] for each in mine)
+            said.append(f"{name} {report.shown(least)} to {report.shown(most)} µs, at worst {report.shown(worst)} µs")
+    if not said:
+        return ""
+    return f"How late the last of a burst was, median over {len(found)} ways for the sender to go on: {'; '.join(said)}."
+
+
 def profiles(result: Result) -> str:
     """Return the profiles of the cases that have one, as they are printed."""
     found = [each["profile"] for each in result["cases"].values() if "profile" in each]
@@ -132,7 +147,8 @@ def write(result_path: Path, root: Path) -> list[Path]:
     page = placed(page, "profile", profiles(result), PAGE)
     chosen = [row(result["cases"][name]) for name in CHOSEN if name in result["cases"]]
     table = markdown(["case", "mqbridge", "pyzmq", "ratio"], chosen)
-    readme = placed(readme, "measured", f"{table}\n\nMore than 1 is better. {told}", README)
+    told = " ".join(filter(None, ("More than 1 is better.", tails(result), told)))
+    readme = placed(readme, "measured", f"{table}\n\n{told}", README)
     (root / PAGE).write_text(page)
     (root / README).write_text(readme)
     written = [root / PAGE, root / README]

@@ -226,7 +226,25 @@ def test_the_result_is_written_between_the_markers(quick: dict[str, Any], root: 
     for title in (each["title"] for each in quick["cases"].values()):
         assert text.count(f"| {title} | ") + text.count(f"| {title} (selectors) | ") == 1, title
     assert quick["cases"]["round-trip"]["title"] in (tmp_path / page.README).read_text()
+    assert "How late the last of a burst was, median over 5 ways" in (tmp_path / page.README).read_text()
     assert (tmp_path / page.PICTURE in written) is (pictures.missing() == "")
+
+
+def test_tails_are_told_of_whoever_was_measured() -> None:
+    def case(**contestants: tuple[float, float]) -> dict[str, Any]:
+        each = {name: {"median": median, "worst": worst} for name, (median, worst) in contestants.items()}
+        return {"contestants": each}
+
+    cases = {
+        "tail-a": case(mqbridge=(100, 200), pyzmq=(300, 400)),
+        "tail-b": case(mqbridge=(50, 500)),
+        "else": case(mqbridge=(1, 999)),
+    }
+    assert page.tails({"cases": cases}) == (
+        "How late the last of a burst was, median over 2 ways for the sender to go on: "
+        "mqbridge 50 to 100 µs, at worst 500 µs; pyzmq 300 to 300 µs, at worst 400 µs."
+    )
+    assert page.tails({"cases": {"else": cases["else"]}}) == ""
 
 
 def test_a_page_without_markers_is_refused(quick: dict[str, Any], tmp_path: Path) -> None:
