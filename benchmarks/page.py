@@ -118,7 +118,9 @@ def tails(result: Result) -> str:
             said.append(f"{name} {report.shown(least)} to {report.shown(most)} µs, at worst {report.shown(worst)} µs")
     if not said:
         return ""
-    return f"How late the last of a burst was, median over {len(found)} ways for the sender to go on: {'; '.join(said)}."
+    return (
+        f"How late the last of a burst was, median over {len(found)} ways for the sender to go on: {'; '.join(said)}."
+    )
 
 
 def profiles(result: Result) -> str:
