@@ -15,6 +15,22 @@ from mqbridge.message import as_bytes
 
 #: With copy=False, what has fewer bytes is copied all the same, so that its tracker has nothing to wait for.
 COPY_THRESHOLD = 65536
+# What is lent has at least so many bytes: less is copied into the batch anyway (`zmtp/frames.py`).
+LEAST_LENT = 16384
+
+
+def lent(data: Any, least: int) -> bytes | _sys.Lent:
+    """Return one part of a message, not copied if it has at least `least` bytes. Raises as `as_bytes`."""
+    if type(data) is bytes:
+        return data
+    try:
+        view = memoryview(data)
+    except TypeError:
+        return as_bytes(data)
+    with view:
+        if not view.c_contiguous or view.nbytes < max(least, LEAST_LENT):
+            return as_bytes(data)
+    return _sys.Lent(data)
 
 
 class Use:

@@ -1,8 +1,8 @@
 """What a message is inside mqbridge: bare `bytes` for a single part, a tuple of `bytes` for several.
 
 Whatever the user hands in is turned into that here, once, at the edge; everything below sees only these two. The one
-exception is a large part that is sent with copy=False from a buffer of the user's: it is a `Lent`, always in a tuple,
-also by itself, and known to those who write to a connection only.
+exception is a large part that is sent with copy=False from a buffer of the user's: it is a `_sys.Lent`, always in a
+tuple, also by itself, and known to those who write to a connection only.
 """
 
 from __future__ import annotations
@@ -10,12 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mqbridge._sys import Lent
-
 Message = bytes | tuple[bytes, ...]
-
-#: What is lent has at least so many bytes: less is copied into the batch anyway (`zmtp/frames.py`).
-LEAST_LENT = 16384
 
 
 def as_bytes(data: Any) -> bytes:
@@ -44,20 +39,6 @@ def as_bytes(data: Any) -> bytes:
         if not view.c_contiguous:
             raise BufferError(f"send({_short(data)}): the buffer has gaps; copy it first with bytes()")
         return bytes(view)
-
-
-def lent(data: Any, least: int) -> bytes | Lent:
-    """Return one part of a message, not copied if it has at least `least` bytes. Raises as `as_bytes`."""
-    if type(data) is bytes:
-        return data
-    try:
-        view = memoryview(data)
-    except TypeError:
-        return as_bytes(data)
-    with view:
-        if not view.c_contiguous or view.nbytes < max(least, LEAST_LENT):
-            return as_bytes(data)
-    return Lent(data)
 
 
 def owned(message: tuple[Any, ...]) -> Message:

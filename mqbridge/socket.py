@@ -14,8 +14,8 @@ from mqbridge.engine.driver import Driver
 from mqbridge.engine.tracking import Sent
 from mqbridge.engine.views import View
 from mqbridge.errors import ZMQBindError, ZMQError
-from mqbridge.frame import COPY_THRESHOLD, FINISHED, Frame, MessageTracker
-from mqbridge.message import as_bytes, as_message, fill, lent, room_in
+from mqbridge.frame import COPY_THRESHOLD, FINISHED, Frame, MessageTracker, lent
+from mqbridge.message import as_bytes, as_message, fill, room_in
 from mqbridge.patterns.registry import PATTERNS
 from mqbridge.socket_codecs import SocketCodecs
 from mqbridge.socket_monitors import SocketMonitors

@@ -11,8 +11,7 @@ import pytest
 import zmq
 
 import mqbridge
-from mqbridge.frame import COPY_THRESHOLD, FINISHED
-from mqbridge.message import LEAST_LENT, lent
+from mqbridge.frame import COPY_THRESHOLD, FINISHED, LEAST_LENT, lent
 
 # More than the kernel's buffers take.
 SIZE = 32 << 20

@@ -401,3 +401,39 @@ def black_hole(peers: Peers) -> int:
         caller.connect_ex(handle.getsockname())
     port: int = handle.getsockname()[1]
     return port
+
+
+@pytest.fixture
+def push(quiet: mqbridge.Context) -> Iterator[Any]:
+    """A bound PUSH socket that only the test drives."""
+    with quiet.socket(mqbridge.PUSH) as made:
+        made.bind("tcp://127.0.0.1:*")
+        yield made
+
+
+@pytest.fixture
+def pull(quiet: mqbridge.Context) -> Iterator[Any]:
+    """A bound PULL socket that only the test drives."""
+    with quiet.socket(mqbridge.PULL) as made:
+        made.bind("tcp://127.0.0.1:*")
+        yield made
+
+
+@pytest.fixture
+def pair(quiet: mqbridge.Context) -> Iterator[Any]:
+    """A bound PAIR socket that only the test drives."""
+    with quiet.socket(mqbridge.PAIR) as made:
+        made.bind("tcp://127.0.0.1:*")
+        yield made
+
+
+@pytest.fixture
+def joined(peers: Any, driving: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that gives a peer which has shaken hands with a socket."""
+
+    def join(socket: Any, socket_type: str, rcvbuf: int = 0) -> Any:
+        peer = peers.connect(socket.last_endpoint, socket_type, driving(socket), rcvbuf).shake_hands()
+        assert len(socket._driver.pipes) == 1
+        return peer
+
+    return join

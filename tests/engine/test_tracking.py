@@ -18,6 +18,7 @@ class Driver:
     def __init__(self, *pipes: Pipe, free: bool = True) -> None:
         self.pipes = set(pipes)
         self.free = free
+        self.lends = False
         self.drives = 0
 
     def drive(self) -> bool:
