@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from mqbridge.constants import Event
-from mqbridge.engine.driver import CALL
+from mqbridge.engine.upkeep import CALL
 from mqbridge.pipes.pipe import ATTACHED, ENDED, READABLE, Pipe, crossing_pair
 from mqbridge.pipes.signaler import Mailbox
 from mqbridge.zmtp import metadata

@@ -8,11 +8,11 @@ from mqbridge import _sys
 from mqbridge._sys import chance
 from mqbridge.constants import Event, ReconnectStop
 from mqbridge.engine import notices
-from mqbridge.engine.driver import CALL
 from mqbridge.engine.link import Link
 from mqbridge.engine.listener import new_pipe
 from mqbridge.engine.resolver import resolve
 from mqbridge.engine.security import security_of
+from mqbridge.engine.upkeep import CALL
 from mqbridge.errors import ZMQError
 from mqbridge.pipes.pipe import Pipe
 from mqbridge.transports import socks, tcp
