@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 COMPILED := $(BIN)/python -c 'import sys, mqbridge; sys.exit(not mqbridge.COMPILED)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance bench fuzz lint build clean
+.PHONY: help demo test conformance bench fuzz docs lint build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -32,6 +32,10 @@ bench: build $(STAMP)-bench ## the benchmarks, against pyzmq and others, with a 
 
 fuzz: build $(STAMP)-fuzz ## what hostile bytes do, for FUZZ_SECONDS (60) with each target, guided by coverage
 	@$(BIN)/python -m fuzzing --seconds $(FUZZ_SECONDS)
+
+docs: $(STAMP) $(STAMP)-docs ## the documentation as a site, in build/site; warnings are errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "look at it with: $(BIN)/python -m http.server --directory build/site"
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
@@ -70,6 +74,14 @@ ifdef UV
 else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' || \
 	    echo "going on without the extra bench" >&2
+endif
+	@touch $@
+
+$(STAMP)-docs: $(STAMP)
+ifdef UV
+	$(UV) pip install --quiet --python $(BIN)/python --editable '.[docs]'
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 endif
 	@touch $@
 

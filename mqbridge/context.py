@@ -25,6 +25,8 @@ _numbered: weakref.WeakValueDictionary[int, Hub] = weakref.WeakValueDictionary()
 class Context:
     """Makes sockets, and ends them.
 
+    Options of sockets set on the context (`context.linger = 0`) are the defaults of sockets made after that.
+
     Parameters
     ----------
     io_threads
@@ -34,8 +36,6 @@ class Context:
     shadow
         Another context, or its `underlying` number, to share the sockets' engine with: inproc names meet, and
         terminating either terminates both for their sockets. Without it the context is one of its own.
-
-    Options of sockets set on the context (`context.linger = 0`) are the defaults of sockets made after that.
     """
 
     # What `socket` makes.

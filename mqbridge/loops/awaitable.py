@@ -182,7 +182,12 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         timeout
             How long to wait for the first one, in ms; -1 for ever; None: as RCVTIMEO says.
 
-        Raises ValueError if `max` is less than 1; else as `recv`.
+        Raises
+        ------
+        ValueError
+            `max` is less than 1.
+        Again, ZMQError, ContextTerminated
+            As `recv`.
         """
         if max < 1:
             raise ValueError(f"recv_many(max={max!r}): take at least 1 message")
