@@ -3,8 +3,8 @@
 - ``python`` is a program of its own. After `<!-- continues -->` it goes on where the block before it ended; after
   `<!-- file: NAME -->` it is a file that the page's console blocks use.
 - ``console`` is run by bash, line by line, where the page's files are, with free ports in the place of 5555 and 5556.
-  What is shown below a command is what it prints, where `...` stands for anything. `<!-- needs: ... -->` names adapters and
-  C headers without which it is skipped.
+  What is shown below a command is what it prints, where `...` stands for anything. `<!-- needs: ... -->` names adapters
+  and C headers without which it is skipped.
 - ``c`` is a file, ``mermaid`` is drawn, and a fence without a name has commands that are there.
 
 What is not run is in EXCEPTIONS, with its reason.

@@ -182,6 +182,32 @@ class Socket(AwaitableSocket):
     async def recv(
         self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
     ) -> Any:
+        """Receive one part of a message as bytes; RCVMORE says whether more of that message follows for this task.
+
+        The parts of a message are received by the task that received the first one, without waiting and without
+        letting others run in between.
+
+        Parameters
+        ----------
+        flags
+            DONTWAIT: do not wait, not even behind others who do.
+        copy, track
+            As the ordinary socket has them.
+        timeout
+            How long to wait, in ms; -1 for ever; None: as RCVTIMEO says.
+
+        Raises
+        ------
+        Again
+            DONTWAIT was given, or the time is over, and no message has come.
+        ZMQError
+            EFSM: it is not this socket's turn to receive (REQ, REP). ENOTSUP: the socket type does not receive.
+            ENOTSOCK: the socket is closed, or was closed while this waited.
+        ContextTerminated
+            The context was terminated.
+
+        All are those of the ordinary socket's library. A cancelled receive has lost no message.
+        """
         # The short way of what AwaitableSocket does, when a message is there and nobody waits. It does not ask which
         # loop runs: that matters for who waits, and the system would be asked with it.
         short = self._short_in
@@ -201,6 +227,34 @@ class Socket(AwaitableSocket):
     async def send(
         self, data: Any, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
     ) -> Any:
+        """Send one part of a message: bytes, or anything with a contiguous buffer.
+
+        Parts sent with SNDMORE are gathered, for each task by itself, and leave as one message with the last one.
+
+        Parameters
+        ----------
+        data
+            The part.
+        flags
+            SNDMORE: more parts follow. DONTWAIT: do not wait, not even behind others who do.
+        copy, track
+            As the ordinary socket has them; with pyzmq's `track=True` the MessageTracker is returned.
+        timeout
+            How long to wait, in ms; -1 for ever; None: as SNDTIMEO says.
+
+        Raises
+        ------
+        Again
+            DONTWAIT was given, or the time is over, and no peer takes the message. Nothing was sent; the last part
+            of several can be sent once more.
+        ZMQError
+            EFSM: it is not this socket's turn to send (REQ, REP). ENOTSUP: the socket type does not send.
+            ENOTSOCK: the socket is closed, or was closed while this waited.
+        ContextTerminated
+            The context was terminated.
+
+        All are those of the ordinary socket's library. A cancelled send has sent nothing, and forgets parts gathered.
+        """
         # As above, when there is room.
         short = self._short_out
         if short is not None and not flags & SNDMORE:
