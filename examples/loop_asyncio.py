@@ -1,6 +1,8 @@
 """A server on asyncio: ZeroMQ and TCP in one loop. Run it with `uvloop.run(main())`, and it is one on uvloop.
 
-python examples/loop_asyncio.py
+    python examples/loop_asyncio.py
+
+It prints where it listens, and runs until Ctrl-C; `python examples/visit.py asyncio` starts it and tries it.
 """
 
 from __future__ import annotations

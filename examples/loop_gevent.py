@@ -1,6 +1,8 @@
 """A server on gevent: ZeroMQ and TCP in one hub, and nothing is monkey-patched.
 
-python examples/loop_gevent.py
+    python examples/loop_gevent.py
+
+It prints where it listens, and runs until Ctrl-C; `python examples/visit.py gevent` starts it and tries it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     python examples/loop_libevent.py
 
-It prints where it listens. REP and TCP answer in capitals, line by line; PUB says `tick N` ten times a second.
+It prints where it listens; `python examples/visit.py libevent` starts it and tries it. REP and TCP answer in capitals,
+line by line; PUB says `tick N` ten times a second.
 """
 
 import contextlib

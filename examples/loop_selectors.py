@@ -2,7 +2,8 @@
 
     python examples/loop_selectors.py
 
-It prints where it listens. REP and TCP answer in capitals, line by line; PUB says `tick N` ten times a second.
+It prints where it listens; `python examples/visit.py selectors` starts it and tries it. REP and TCP answer in capitals,
+line by line; PUB says `tick N` ten times a second.
 """
 
 import contextlib

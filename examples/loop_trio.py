@@ -1,6 +1,8 @@
 """A server on trio: ZeroMQ and TCP in one loop.
 
-python examples/loop_trio.py
+    python examples/loop_trio.py
+
+It prints where it listens, and runs until Ctrl-C; `python examples/visit.py trio` starts it and tries it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     python examples/loop_uv.py
 
-pyuv is built by `python -m mqbridge.loops.build_pyuv`. SIGINT or SIGTERM ends the server.
+It prints where it listens; `python examples/visit.py uv` starts it and tries it. SIGINT or SIGTERM ends it. pyuv is
+built by `python -m mqbridge.loops.build_pyuv`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -119,3 +120,22 @@ def test_a_client_that_goes_in_the_middle_disturbs_nobody(
         req.send(b"still there?")
         assert req.recv() == b"STILL THERE?"
     server.end(signal.SIGTERM)
+
+
+def test_a_visit_to_each(scaled: Callable[[float], float]) -> None:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "visit.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(60))
+    assert (done.returncode, done.stderr) == (0, "")
+    problems = {adapter.name: adapter.problem for adapter in available()}
+    served = [loop for loop in LOOPS if not problems.get({"uv": "pyuv"}.get(loop, loop))]
+    assert re.findall(r"^(\w+): serving at ", done.stdout, re.MULTILINE) == served
+    for answer in ("REP answers: IS ANYBODY THERE?", "TCP answers: A LINE OVER TCP", "it ended with 0"):
+        assert done.stdout.count(answer) == len(served)
+    assert len(re.findall(r"PUB says: tick \d+, tick \d+, tick \d+$", done.stdout, re.MULTILINE)) == len(served)
+
+
+def test_a_visit_to_nobody(scaled: Callable[[float], float]) -> None:
+    command = [sys.executable, str(EXAMPLES / "visit.py"), "nobody"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(60))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("there is no loop_nobody.py; choose from asyncio, ")

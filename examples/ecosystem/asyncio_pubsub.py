@@ -1,4 +1,7 @@
-"""A publisher and three subscribers as tasks, with zmq.asyncio."""
+"""A publisher and three subscribers as tasks, with zmq.asyncio.
+
+PYZMQ_BACKEND=mqbridge.pyzmq python examples/ecosystem/asyncio_pubsub.py
+"""
 
 import asyncio
 

@@ -1,4 +1,7 @@
-"""Two sockets with CURVE and an authenticator in a thread, with zmq.auth: who has no certificate stays outside."""
+"""Two sockets with CURVE and an authenticator in a thread, with zmq.auth: who has no certificate stays outside.
+
+PYZMQ_BACKEND=mqbridge.pyzmq python examples/ecosystem/curve_pair.py
+"""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""A ventilator, four workers and a sink as greenlets, with zmq.green. Needs gevent."""
+"""A ventilator, four workers and a sink as greenlets, with zmq.green. Needs gevent.
+
+PYZMQ_BACKEND=mqbridge.pyzmq python examples/ecosystem/green_pipeline.py
+"""
 
 from typing import Any
 

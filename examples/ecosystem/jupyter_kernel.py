@@ -1,6 +1,8 @@
 """A Jupyter kernel: started, asked to compute, interrupted, and shut down. Kernel and client are other people's code.
 
-Needs ipykernel and jupyter_client. Run it with PYZMQ_BACKEND=mqbridge.pyzmq in the environment, or without.
+    PYZMQ_BACKEND=mqbridge.pyzmq python examples/ecosystem/jupyter_kernel.py
+
+Needs ipykernel and jupyter_client. Without the variable it runs on libzmq.
 """
 
 import sys

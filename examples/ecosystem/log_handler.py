@@ -1,4 +1,7 @@
-"""Log records as messages, with zmq.log's PUBHandler."""
+"""Log records as messages, with zmq.log's PUBHandler.
+
+PYZMQ_BACKEND=mqbridge.pyzmq python examples/ecosystem/log_handler.py
+"""
 
 import logging
 

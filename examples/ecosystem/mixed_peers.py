@@ -1,4 +1,7 @@
-"""Two processes, one on mqbridge and the other on libzmq, by tcp and by ipc: each serves the other."""
+"""Two processes, one on mqbridge and the other on libzmq, by tcp and by ipc: each serves the other.
+
+python examples/ecosystem/mixed_peers.py
+"""
 
 import os
 import subprocess

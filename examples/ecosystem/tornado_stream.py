@@ -1,4 +1,7 @@
-"""An echo server and its client as ZMQStreams on Tornado's loop. Needs tornado."""
+"""An echo server and its client as ZMQStreams on Tornado's loop. Needs tornado.
+
+PYZMQ_BACKEND=mqbridge.pyzmq python examples/ecosystem/tornado_stream.py
+"""
 
 import asyncio
 
