@@ -52,6 +52,9 @@ from .version import *
 #: Whether the hot modules in use are compiled. All of them are, or none.
 COMPILED: bool = not str(_sys.__file__).endswith(".py")
 
-# All names above without an underscore. Modules are not among them: one imports those by name.
-__all__ = ["__version__"]
-__all__ += [name for name, thing in globals().items() if name[0] != "_" and not isinstance(thing, _ModuleType)]
+# All names above without an underscore. Modules are not among them: one imports those by name. Type checkers take what
+# is imported above to be public; an `__all__` that they see, and cannot compute, would hide most of it.
+globals()["__all__"] = [
+    "__version__",
+    *(name for name, thing in globals().items() if name[0] != "_" and not isinstance(thing, _ModuleType)),
+]

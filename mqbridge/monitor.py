@@ -209,6 +209,9 @@ class Monitor(Socket):
         while not self._over:
             yield self.recv()
 
+    def __enter__(self) -> Monitor:
+        return self
+
     def close(self, linger: int | None = None) -> None:
         """Close the monitor; the socket goes on."""
         driver, tap = self._watched, self._tap

@@ -307,7 +307,7 @@ class Socket(AwaitableSocket):
             WrappedSocket._close_waiters(self, key, waiters)
 
 
-class Context(WrappedContext):
+class Context(WrappedContext[Socket]):
     """Makes sockets for asyncio; see `WrappedContext` for the parameters."""
 
     __slots__ = ()

@@ -15,7 +15,7 @@ import errno
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mqbridge.constants import SocketOption
 from mqbridge.errors import Again
@@ -45,6 +45,9 @@ class Sleeper(Protocol):
 
     async def sleep(self) -> bool:
         """Sleep until woken, which is true, or until the time is over."""
+
+
+_Socket = TypeVar("_Socket", bound="AwaitableSocket")
 
 
 class AwaitableSocket(WrappedSocket, AwaitableCodecs):
@@ -370,7 +373,7 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             self._close_waiters(key, waiters)
         self._waiters.clear()
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self: _Socket) -> _Socket:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from mqbridge.context import Context
 from mqbridge.loops.wrapped import WrappedSocket
 
+_Socket = TypeVar("_Socket", bound=WrappedSocket)
+_Context = TypeVar("_Context", bound="WrappedContext[Any]")
 
-class WrappedContext:
+
+class WrappedContext(Generic[_Socket]):
     """Makes the adapter's sockets, and ends them.
 
     Whatever is not defined here is the ordinary context's own: options as attributes, `set`, `get`, ...
@@ -47,24 +50,24 @@ class WrappedContext:
         cls._instance = None
 
     @classmethod
-    def instance(cls, io_threads: int = 1) -> Any:
+    def instance(cls: type[_Context], io_threads: int = 1) -> _Context:
         """Return this adapter's one shared context, made when first asked for, anew after a term or a fork."""
         with cls._instance_lock:
             if cls._instance is None or cls._instance.closed or cls._instance_pid != os.getpid():
                 cls._instance = cls(io_threads)
                 cls._instance_pid = os.getpid()
-            return cls._instance
+            return cls._instance  # type: ignore[no-any-return]
 
     @classmethod
-    def shadow(cls, context: Any) -> Any:
+    def shadow(cls: type[_Context], context: Any) -> _Context:
         """Return this adapter's context for an ordinary or a wrapped one; terminating either terminates both."""
         return cls(context)
 
-    def socket(self, socket_type: int, **kwargs: Any) -> Any:
+    def socket(self, socket_type: int, **kwargs: Any) -> _Socket:
         """Return a new socket of the adapter. Parameters and errors are those of the ordinary context's `socket`."""
-        made = self.socket_class(self.context.socket(socket_type, **kwargs), self)
+        made: Any = self.socket_class(self.context.socket(socket_type, **kwargs), self)
         self._sockets.add(made)
-        return made
+        return made  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -101,7 +104,7 @@ class WrappedContext:
             socket.close(linger)
         self.context.destroy(linger)
 
-    def __enter__(self) -> Any:
+    def __enter__(self: _Context) -> _Context:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

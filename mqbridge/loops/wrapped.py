@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from mqbridge.constants import Flag, PollEvent, SocketOption
 from mqbridge.loops.sockets import own_error, shares_its_edge
@@ -21,6 +21,8 @@ POLLIN = int(PollEvent.POLLIN)
 POLLOUT = int(PollEvent.POLLOUT)
 DONTWAIT = int(Flag.DONTWAIT)
 SNDMORE = int(Flag.SNDMORE)
+
+_Socket = TypeVar("_Socket", bound="WrappedSocket")
 
 
 class WrappedSocket:
@@ -52,12 +54,12 @@ class WrappedSocket:
         own(self, "_shared", shares_its_edge(socket))
 
     @classmethod
-    def from_socket(cls, socket: Any) -> WrappedSocket:
+    def from_socket(cls: type[_Socket], socket: Any) -> _Socket:
         """Return this adapter's socket for an ordinary one."""
         return cls(socket)
 
     @classmethod
-    def shadow(cls, socket: Any) -> WrappedSocket:
+    def shadow(cls: type[_Socket], socket: Any) -> _Socket:
         """Return this adapter's socket for an ordinary or a wrapped one; closing either closes both."""
         return cls(socket)
 
@@ -106,7 +108,7 @@ class WrappedSocket:
         self._waiters.clear()
         self.socket.close(linger)
 
-    def __enter__(self) -> WrappedSocket:
+    def __enter__(self: _Socket) -> _Socket:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -13,7 +13,7 @@ from mqbridge.loops.contexts import WrappedContext
 from mqbridge.loops.gevent.socket import Socket
 
 
-class Context(WrappedContext):
+class Context(WrappedContext[Socket]):
     """Makes sockets for greenlets, and ends them; all else is as in `mqbridge.Context`.
 
     `Context.instance()` is another one than `mqbridge.Context.instance()`.
@@ -31,7 +31,7 @@ class Context(WrappedContext):
 
     socket_class = Socket
 
-    def socket(self, socket_type: int, socket_class: Any = None, **kwargs: Any) -> Any:
+    def socket(self, socket_type: int, socket_class: Any = None, **kwargs: Any) -> Socket:
         """Return a new socket, e.g. `context.socket(zmq.REQ)`. Errors are those of the ordinary context's `socket`.
 
         Parameters
@@ -43,8 +43,8 @@ class Context(WrappedContext):
         """
         wanted = socket_class or self.socket_class
         if not issubclass(wanted, Socket):
-            return self.context.socket(socket_type, socket_class=wanted, **kwargs)
-        made = wanted(self, socket_type)
+            return self.context.socket(socket_type, socket_class=wanted, **kwargs)  # type: ignore[no-any-return]
+        made: Socket = wanted(self, socket_type)
         self._sockets.add(made)
         return made
 
