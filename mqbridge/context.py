@@ -64,7 +64,10 @@ class Context:
 
     @classmethod
     def instance(cls, io_threads: int = 1) -> Context:
-        """Return the process's one shared context, made when first asked for, anew after a term or a fork."""
+        """Return the process's one shared context, made when first asked for, anew after a term or a fork.
+
+        `io_threads` is as for `Context`, and counts when it is made.
+        """
         with cls._instance_lock:
             if cls._instance is None or cls._instance.closed or cls._instance_pid != os.getpid():
                 cls._instance = cls(io_threads)
@@ -90,6 +93,13 @@ class Context:
 
     def socket(self, socket_type: int, socket_class: type[Socket] | None = None) -> Socket:
         """Return a new socket, e.g. `context.socket(mqbridge.REQ)`.
+
+        Parameters
+        ----------
+        socket_type
+            One of `SocketType`.
+        socket_class
+            A class derived from `Socket`, to be used in its place.
 
         Raises
         ------
@@ -117,7 +127,7 @@ class Context:
     # ---- options
 
     def set(self, option: int, optval: int) -> None:
-        """Set a context option: a `ContextOption`, or IPV6 or BLOCKY, which say how sockets begin.
+        """Set a context option to `optval`: a `ContextOption`, or IPV6 or BLOCKY, which say how sockets begin.
 
         Raises
         ------
@@ -143,7 +153,10 @@ class Context:
             raise RuntimeError("the context is terminated; make a new one")
 
     def setsockopt(self, opt: int, value: int | bytes) -> None:
-        """Set the default of a socket option for sockets made from now on."""
+        """Set the default of a socket option for sockets made from now on: `opt` to `value`.
+
+        It is looked at when a socket is made; one that does not take it goes without.
+        """
         self._defaults[int(opt)] = value
 
     def getsockopt(self, opt: int) -> Any:

@@ -420,7 +420,7 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
     # ---- endpoints
 
     def bind(self, addr: str | bytes) -> Bound:
-        """Accept connections at an endpoint: `tcp://interface:port`, `inproc://name`.
+        """Accept connections at an endpoint, `addr`: `tcp://interface:port`, `ipc://path`, `inproc://name`.
 
         The interface is an address, an interface's name, or `*`; port 0 or `*` takes a free one, which LAST_ENDPOINT
         then tells. The result can be used in a `with` statement, which unbinds at its end.
@@ -434,7 +434,10 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
         return Bound(self, endpoints.bind(self._checked(), addr), "unbind")
 
     def connect(self, addr: str | bytes) -> Bound:
-        """Connect to an endpoint, now or as soon as a peer is there, and again whenever the connection breaks.
+        """Connect to an endpoint, `addr`, now or as soon as a peer is there, and again whenever the connection breaks.
+
+        Returns at once, whoever is there: `tcp://host:port` (also `tcp://source:port;host:port`), `ipc://path` or
+        `inproc://name`. The result can be used in a `with` statement, which disconnects at its end.
 
         Raises
         ------
@@ -444,7 +447,7 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
         return Bound(self, endpoints.connect(self._checked(), addr), "disconnect")
 
     def unbind(self, addr: str | bytes) -> None:
-        """Stop accepting connections at an endpoint, as LAST_ENDPOINT told it, and end those that were accepted there.
+        """Stop accepting connections at `addr`, as LAST_ENDPOINT told it, and end those that were accepted there.
 
         What has come stays readable; what is queued for them is still written, within LINGER. Connections by inproc
         live on. Raises ZMQError ENOENT for an endpoint that was not bound.
@@ -452,7 +455,7 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
         endpoints.disconnect(self._checked(), addr, "unbind")
 
     def disconnect(self, addr: str | bytes) -> None:
-        """Undo all connects to an endpoint; what was sent already is still written.
+        """Undo all connects to an endpoint, `addr`; what was sent already is still written.
 
         Raises ZMQError ENOENT for an endpoint that was not connected to.
         """

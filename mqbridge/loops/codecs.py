@@ -22,13 +22,19 @@ class AwaitableCodecs:
     async def send_string(
         self, u: str, flags: int = 0, copy: bool = True, encoding: str = "utf-8", *, timeout: float | None = None
     ) -> Any:
-        """Send text, encoded. Raises TypeError for anything else, and what `send` raises."""
+        """Send text `u`, encoded as `encoding` says. Raises TypeError for anything else.
+
+        The other parameters, and errors, are those of `send`.
+        """
         if not isinstance(u, str):
             raise TypeError(f"send_string({u!r}): expected str, got {type(u).__name__}; for bytes use send()")
         return await self.send(u.encode(encoding), flags, copy, timeout=timeout)
 
     async def recv_string(self, flags: int = 0, encoding: str = "utf-8", *, timeout: float | None = None) -> str:
-        """Receive one part as text. Raises UnicodeDecodeError if it is not in that encoding, and what `recv` raises."""
+        """Receive one part as text. Raises UnicodeDecodeError if it is not in that encoding.
+
+        The other parameters, and errors, are those of `recv`.
+        """
         part: bytes = await self.recv(flags, timeout=timeout)
         return part.decode(encoding)
 
@@ -36,22 +42,31 @@ class AwaitableCodecs:
     recv_unicode = recv_string
 
     async def send_json(self, obj: Any, flags: int = 0, *, timeout: float | None = None, **kwargs: Any) -> Any:
-        """Send an object as JSON; other keyword arguments go to `json.dumps`."""
+        """Send an object as JSON; keyword arguments that `send` does not have go to `json.dumps`.
+
+        Raises TypeError if the object cannot be JSON, and what `send` raises.
+        """
         return await self.send(json.dumps(obj, **kwargs).encode("utf-8"), flags, timeout=timeout)
 
     async def recv_json(self, flags: int = 0, *, timeout: float | None = None, **kwargs: Any) -> Any:
-        """Receive one part and return what it is as JSON; other keyword arguments go to `json.loads`."""
+        """Receive one part and return what it is as JSON; other keyword arguments go to `json.loads`.
+
+        Raises ValueError if it is not JSON, and what `recv` raises, whose parameters the others are.
+        """
         part: bytes = await self.recv(flags, timeout=timeout)
         return json.loads(part.decode("utf-8"), **kwargs)
 
     async def send_pyobj(
         self, obj: Any, flags: int = 0, protocol: int = pickle.DEFAULT_PROTOCOL, *, timeout: float | None = None
     ) -> Any:
-        """Send an object pickled."""
+        """Send an object pickled, by a `protocol` of pickle's. The other parameters, and errors, are those of `send`."""
         return await self.send(pickle.dumps(obj, protocol), flags, timeout=timeout)
 
     async def recv_pyobj(self, flags: int = 0, *, timeout: float | None = None) -> Any:
-        """Receive one part and unpickle it. Only from peers you trust: a pickle can run any code."""
+        """Receive one part and unpickle it. Only from peers you trust: a pickle can run any code.
+
+        Raises UnpicklingError and others if it is no pickle, and what `recv` raises, whose parameters the others are.
+        """
         return pickle.loads(await self.recv(flags, timeout=timeout))
 
     async def send_serialized(
@@ -63,7 +78,7 @@ class AwaitableCodecs:
         *,
         timeout: float | None = None,
     ) -> Any:
-        """Send `serialize(msg)`, a list of parts, as one message."""
+        """Send `serialize(msg)`, a list of parts, as one message. The others are those of `send_multipart`."""
         return await self.send_multipart(serialize(msg), flags, copy, timeout=timeout)
 
     async def recv_serialized(
@@ -74,5 +89,5 @@ class AwaitableCodecs:
         *,
         timeout: float | None = None,
     ) -> Any:
-        """Receive a message and return `deserialize(parts)`."""
+        """Receive a message and return `deserialize(parts)`. The other parameters, and errors, are those of `recv`."""
         return deserialize(await self.recv_multipart(flags, copy, timeout=timeout))
