@@ -65,7 +65,7 @@ class SocketCodecs:
         copy: bool = True,
         track: bool = False,
     ) -> MessageTracker | None:
-        """Send an object pickled, by a `protocol` of pickle's. The other parameters, and errors, are those of `send`."""
+        """Send an object pickled, by pickle's `protocol`. The other parameters, and errors, are those of `send`."""
         return cast("MessageTracker | None", self.send(pickle.dumps(obj, protocol), flags, copy, track))
 
     def recv_pyobj(self, flags: int = 0) -> Any:

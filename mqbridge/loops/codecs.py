@@ -59,7 +59,7 @@ class AwaitableCodecs:
     async def send_pyobj(
         self, obj: Any, flags: int = 0, protocol: int = pickle.DEFAULT_PROTOCOL, *, timeout: float | None = None
     ) -> Any:
-        """Send an object pickled, by a `protocol` of pickle's. The other parameters, and errors, are those of `send`."""
+        """Send an object pickled, by pickle's `protocol`. The other parameters, and errors, are those of `send`."""
         return await self.send(pickle.dumps(obj, protocol), flags, timeout=timeout)
 
     async def recv_pyobj(self, flags: int = 0, *, timeout: float | None = None) -> Any:
