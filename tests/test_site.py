@@ -5,6 +5,7 @@ Also what is made for it by programs: figures, tables, and the reference, which 
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import importlib.util
 import json
@@ -75,6 +76,44 @@ def test_diagrams_that_cannot_be_drawn(source: str, said: str) -> None:
 def test_texts_of_diagrams_are_escaped() -> None:
     drawn = charts.chart("sequenceDiagram\nparticipant a\nparticipant b\na->>b: 1 < 2 & more")
     assert "1 &lt; 2 &amp; more" in drawn and "1 < 2" not in drawn
+
+
+# ---- the pages about the inside
+
+
+def inside() -> dict[str, set[str]]:
+    """Return the names in each class of the package: methods and fields, those of its bases too."""
+    own: dict[str, set[str]] = {}
+    bases: dict[str, list[str]] = {}
+    for path in (ROOT / "mqbridge").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                names = own.setdefault(node.name, set())
+                names |= {
+                    each.name for each in ast.walk(node) if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+                }
+                names |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
+                bases.setdefault(node.name, []).extend(base.id for base in node.bases if isinstance(base, ast.Name))
+
+    found = {}
+    for name in own:
+        # Several classes may have one name.
+        line = [name]
+        for each in line:
+            line += [base for base in bases.get(each, []) if base not in line]
+        found[name] = set().union(*(own.get(each, set()) for each in line))
+    return found
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "internals").glob("*.md")), ids=lambda page: page.stem)
+def test_files_and_names_of_the_inside_are_there(page: Path) -> None:
+    text = page.read_text()
+    for name in re.findall(r"`((?:\w+/)*\w+\.pyx?)`", text):
+        places = [ROOT / name, ROOT / "mqbridge" / name, *(ROOT / "mqbridge").rglob(name)]
+        assert any(place.exists() for place in places), name
+    classes = inside()
+    for owner, name in re.findall(r"`([A-Z]\w+)\.(\w+)`", text):
+        assert name in classes[owner], f"{owner}.{name}"
 
 
 # ---- the reference
