@@ -11,7 +11,7 @@ KEY = "a key, of 32 bytes or as 40 characters of Z85"
 CURVE_KEYS = (SocketOption.CURVE_PUBLICKEY, SocketOption.CURVE_SECRETKEY, SocketOption.CURVE_SERVERKEY)
 NEED_SODIUM = (*CURVE_KEYS, SocketOption.CURVE_SERVER)
 # Their values are in no error text.
-SECRETS = (SocketOption.PLAIN_PASSWORD, SocketOption.CURVE_SECRETKEY)
+SECRETS = (SocketOption.PLAIN_PASSWORD, SocketOption.SOCKS_PASSWORD, SocketOption.CURVE_SECRETKEY)
 # Those of a server, by their numbers, and those by which this side is a client.
 SERVERS: dict[int, SecurityMechanism] = {
     SocketOption.PLAIN_SERVER: SecurityMechanism.PLAIN,

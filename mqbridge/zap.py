@@ -6,6 +6,7 @@ socket as a letter in its mailbox. Nobody waits: HANDSHAKE_IVL bounds how long t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -23,6 +24,10 @@ _VERSION = b"1.0"
 _STATUSES = (b"200", b"300", b"400", b"500")
 # Delimiter, version, request id, status, text, user id and metadata.
 _REPLY_PARTS = 7
+# Questions that the handler may still find of peers that have gone. Beyond that the oldest is taken back: a crowd that
+# asks and goes must neither fill the memory nor keep a slow handler busy. They are some, so that a handler that has
+# just seen that there is a question finds one.
+_MOST_STALE = 16
 
 Answer = Callable[[Any], None]
 
@@ -33,6 +38,8 @@ class Zap:
     def __init__(self, names: Any) -> None:
         self._names = names
         self._numbers = count(1)
+        # Requests of peers that have gone, oldest first. They come from more than one thread; its steps are atomic.
+        self._stale: deque[Request] = deque()
 
     def ask(self, driver: Any, address: str, question: Question, answer: Answer) -> Request | None:
         """Ask for a socket, whose lock is held, about a peer at `address`; None if there is no handler.
@@ -47,37 +54,77 @@ class Zap:
             handler = self._names.bound.get(_NAME)
             if handler is None:
                 return None
-            request = Request(driver, number, answer)
-            mine, theirs = crossing_pair(request, handler.mailbox, 0, 0)
+            request = Request(self, driver, number, answer)
+            # Of a queue for one message both ends may take it.
+            mine, theirs = crossing_pair(request, handler.mailbox, 0, 0, (False, True))
             mine.endpoint = theirs.endpoint = f"inproc://{_NAME}"
             mine.outbound.push(parts)
             request.pipe = mine
             handler.mailbox.post(ATTACHED, theirs)
         return request
 
+    def outlived(self, request: Request) -> None:
+        """The peer that a request is about has gone."""
+        self._stale.append(request)
+        while len(self._stale) > _MOST_STALE:
+            try:
+                oldest = self._stale.popleft()
+            except IndexError:
+                return
+            oldest.take_back()
+
+    def forget(self, request: Request) -> None:
+        """A request is over, by an answer that nobody waits for."""
+        try:
+            self._stale.remove(request)
+        except ValueError:
+            # It was not stale, or has been taken back.
+            return
+
 
 class Request(Mailbox):
     """One question. It is the mailbox of its pipe: what the handler's socket posts there goes on to the asking one."""
 
-    def __init__(self, driver: Any, number: bytes, answer: Answer) -> None:
+    def __init__(self, zap: Zap, driver: Any, number: bytes, answer: Answer) -> None:
         # Without a signaler of its own.
         self.pipe: Pipe | None = None
+        self._zap = zap
         self._driver = driver
         self._number = number
         self._answer: Answer | None = answer
 
     def post(self, what: int, about: object) -> None:
         """Take a letter, from the handler's thread."""
-        self._driver.mailbox.post(CALL, lambda: self._letter(what))
+        if self._answer is not None:
+            self._driver.mailbox.post(CALL, lambda: self._letter(what))
+        elif what in (READABLE, ENDED):
+            # The asking socket may be closed by now.
+            self._finish()
 
     def cancel(self) -> None:
         """The peer has gone."""
         self._answer = None
+        if self.pipe is not None:
+            self._zap.outlived(self)
+
+    def take_back(self) -> None:
+        """Take the question back, unless the handler has it already; its answer is not awaited."""
+        pipe = self.pipe
+        if pipe is not None:
+            pipe.outbound.take()
+        self._leave()
+
+    def _finish(self) -> None:
+        self._zap.forget(self)
         self._leave()
 
     def _letter(self, what: int) -> None:
         pipe, answer = self.pipe, self._answer
-        if pipe is None or answer is None or what not in (READABLE, ENDED):
+        if pipe is None or what not in (READABLE, ENDED):
+            return
+        if answer is None:
+            # The peer has gone while this letter was on its way.
+            self._finish()
             return
         reply = pipe.read()
         self._answer = None

@@ -84,7 +84,7 @@ def test_keys() -> None:
         assert key_bytes(wrong) is None
 
 
-@pytest.mark.parametrize("name", ["curve_secretkey", "plain_password"])
+@pytest.mark.parametrize("name", ["curve_secretkey", "plain_password", "socks_password"])
 @pytest.mark.parametrize("value", [b"", b"se-cret" * 40, "se-cret", 5, None, b"se-cret0" * 5])
 def test_secrets_are_in_no_error(name: str, value: Any) -> None:
     option = mqbridge.SocketOption[name.upper()]

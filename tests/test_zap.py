@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket as plain
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -232,6 +233,55 @@ def test_a_peer_that_goes_before_the_answer(context: mqbridge.Context, plain_pai
     wait_for(lambda: not server.socket._driver.links, "the end of the connection")
     zap.send_multipart([request[0], b"", b"1.0", request[3], b"200", b"", b"", b""])
     wait_for(lambda: server.socket.poll(0) == 0 and not zap._driver.pipes, "the end of the question")
+
+
+def knocks(server: mqbridge.Socket) -> None:
+    """Be a peer that shows its credentials, and goes without waiting for an answer."""
+    hello = b"\x05HELLO\x01u\x01p"
+    with plain.create_connection(("127.0.0.1", int(server.last_endpoint.rpartition(b":")[2])), 10) as handle:
+        handle.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"PLAIN".ljust(20, b"\0") + bytes(32))
+        handle.sendall(bytes((4, len(hello))) + hello)
+        # The server has accepted.
+        assert handle.recv(1)
+
+
+@pytest.mark.parametrize("kind", [mqbridge.REP, mqbridge.ROUTER])
+def test_a_crowd_that_asks_and_goes_keeps_no_handler_busy(context: mqbridge.Context, wait_for: Any, kind: int) -> None:
+    """Of peers that have gone a slow handler finds few questions, and they fill no memory."""
+    zap = handler(context, kind)
+    server = Server(context, "tcp://127.0.0.1:*", {"plain_server": 1})
+    for _ in range(200):
+        knocks(server.socket)
+    wait_for(lambda: not server.socket._driver.links, "the end of the crowd")
+    client = context.socket(mqbridge.PUSH)
+    client.plain_username, client.plain_password = b"admin", b"secret"
+    client.connect(server.socket.last_endpoint.decode())
+    client.send(b"let me in")
+    asked = 0
+    while not server.socket.poll(0):
+        if zap.poll(10):
+            *sender, version, number = zap.recv_multipart()[: 4 if kind == mqbridge.ROUTER else 2]
+            zap.send_multipart([*sender, version, number, b"200", b"", b"", b""])
+            asked += 1
+    assert asked <= 17
+    wait_for(lambda: server.socket.poll(0) and len(zap._driver.pipes) == 0, "the end of all questions")
+
+
+def test_a_handler_that_has_a_question_already_may_answer_whoever_has_gone(
+    context: mqbridge.Context, wait_for: Any
+) -> None:
+    zap = handler(context, mqbridge.ROUTER)
+    server = Server(context, "tcp://127.0.0.1:*", {"plain_server": 1})
+    requests = []
+    for _ in range(40):
+        knocks(server.socket)
+        assert zap.poll(PATIENCE)
+        requests.append(zap.recv_multipart())
+    wait_for(lambda: not server.socket._driver.links, "the end of the crowd")
+    server.socket.close(0)
+    for request in requests:
+        zap.send_multipart([request[0], b"", b"1.0", request[3], b"200", b"", b"", b""])
+    wait_for(lambda: not zap.poll(0) and not zap._driver.pipes, "the end of all questions")
 
 
 def test_a_server_that_closes_before_the_answer(context: mqbridge.Context, plain_pair: Any) -> None:
