@@ -10,13 +10,14 @@ import errno
 import hmac
 import logging
 import os
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from mqbridge import z85
 from mqbridge.auth.certs import load_certificates
-from mqbridge.constants import DONTWAIT, REP
+from mqbridge.constants import DONTWAIT, REP, Errno
 from mqbridge.context import Context
+from mqbridge.errors import Again, ZMQError
 from mqbridge.socket import Socket
 from mqbridge.sodium import KEY_SIZE
 
@@ -191,6 +192,46 @@ class Authenticator:
                 return number
             _run(self.handle_zap_message(request))
         return _AT_ONCE
+
+    async def serve(self, wait_readable: Callable[[int], Awaitable[Any]]) -> None:
+        """Answer in the loop where this is awaited, until it is cancelled or the context is terminated; then `stop`.
+
+        `callback`s may wait in that loop's own way.
+
+        Parameters
+        ----------
+        wait_readable
+            How one waits there for a descriptor: `trio.lowlevel.wait_readable`, `anyio.wait_readable` or the like.
+
+        Raises
+        ------
+        ZMQError
+            EADDRINUSE: the context has a handler already.
+        TypeError
+            The context is pyzmq's.
+        """
+        self._check_context()
+        if self.zap_socket is None:
+            self.start()
+        socket = self.zap_socket
+        try:
+            while self.zap_socket is socket:
+                await wait_readable(socket.recv_fd)
+                await self._answer_some(socket)
+        except ZMQError as error:
+            # Stopped; or the context is terminated, and waits for its sockets to be closed.
+            if error.errno not in (errno.ENOTSOCK, Errno.ETERM):
+                raise
+        finally:
+            self.stop()
+
+    async def _answer_some(self, socket: Any) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                request = socket.recv_multipart(DONTWAIT)
+            except Again:
+                return
+            await self.handle_zap_message(request)
 
     async def handle_zap_message(self, msg: list[bytes]) -> None:
         """Answer one request, as `zap_socket` has received it."""

@@ -22,12 +22,13 @@ from mqbridge.errors import Again
 from mqbridge.loops.awaitable import AwaitableSocket
 from mqbridge.loops.callbacks import Callback, Callbacks
 from mqbridge.loops.contexts import WrappedContext
+from mqbridge.loops.monitors import AwaitableMonitor
 from mqbridge.loops.polling import AwaitablePoller
 from mqbridge.loops.threaded import Watched, Watcher
 from mqbridge.loops.waiters import Loop, Waiters
 from mqbridge.loops.wrapped import DONTWAIT, SNDMORE, WrappedSocket
 
-__all__ = ["Context", "Poller", "Socket", "watch"]
+__all__ = ["Context", "Monitor", "Poller", "Socket", "watch"]
 
 # The threads of loops without `add_reader`.
 _watchers: weakref.WeakKeyDictionary[Any, Watcher] = weakref.WeakKeyDictionary()
@@ -319,6 +320,16 @@ class Context(WrappedContext[Socket]):
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.__exit__(*exc_info)
+
+
+class Monitor(AwaitableMonitor, Socket):  # type: ignore[misc]
+    """A stream of typed events about a socket's connections: `async for event in monitor`, or `await monitor.recv()`.
+
+    Each is a `mqbridge.MonitorEvent`. It ends when the watched socket is closed; MONITOR_STOPPED is the last one.
+    Parameters and errors are those of `mqbridge.Monitor`; `socket` is one of these or an ordinary one of mqbridge.
+    """
+
+    __slots__ = ("_stopped",)
 
 
 class Poller(AwaitablePoller):

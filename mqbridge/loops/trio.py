@@ -23,11 +23,12 @@ from trio.lowlevel import Abort, RunVar
 from mqbridge.constants import SocketOption
 from mqbridge.loops.awaitable import AwaitableSocket
 from mqbridge.loops.contexts import WrappedContext
+from mqbridge.loops.monitors import AwaitableMonitor
 from mqbridge.loops.polling import AwaitablePoller
 from mqbridge.loops.waiters import Waiters
 from mqbridge.loops.wrapped import WrappedSocket
 
-__all__ = ["Context", "Poller", "Socket"]
+__all__ = ["Context", "Monitor", "Poller", "Socket"]
 
 
 class _Watched:
@@ -224,6 +225,16 @@ class Context(WrappedContext[Socket]):
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.__exit__(*exc_info)
+
+
+class Monitor(AwaitableMonitor, Socket):  # type: ignore[misc]
+    """A stream of typed events about a socket's connections: `async for event in monitor`, or `await monitor.recv()`.
+
+    Each is a `mqbridge.MonitorEvent`. It ends when the watched socket is closed; MONITOR_STOPPED is the last one.
+    Parameters and errors are those of `mqbridge.Monitor`; `socket` is one of these or an ordinary one of mqbridge.
+    """
+
+    __slots__ = ("_stopped",)
 
 
 class Poller(AwaitablePoller):

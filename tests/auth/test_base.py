@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -306,3 +307,58 @@ def test_in_a_loop_of_selectors(context: mqbridge.Context, auth: Authenticator, 
         assert (bytes(frame), frame.get("User-Id")) == (b"hello", "user")
         selector.unregister(server)
         selector.unregister(auth.zap_socket)
+
+
+def test_served_in_a_loop_that_awaits(context: mqbridge.Context, auth: Authenticator, meet: Any) -> None:
+    """A rule may wait in that loop's own way; cancelling stops it all."""
+    trio = pytest.importorskip("trio")
+
+    class Provider:
+        async def callback(self, domain: str, key: bytes) -> bool:
+            await trio.sleep(0.001)
+            return True
+
+    auth.stop()
+    auth.configure_plain(passwords={"user": "password"})
+    auth.configure_curve_callback("*", Provider())
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(auth.serve, trio.lowlevel.wait_readable)
+            asking = [meet({"plain_server": 1}, {"plain_username": b"user", "plain_password": b"password"})]
+            if mqbridge.has("curve"):
+                public, secret = mqbridge.curve_keypair()
+                own = mqbridge.curve_keypair()[1]
+                server = {"curve_secretkey": secret, "curve_server": 1}
+                asking.append(meet(server, {"curve_secretkey": own, "curve_serverkey": public}))
+            for socket in asking:
+                # It may be readable for the sake of the handshake.
+                while not socket.poll(0):
+                    await trio.lowlevel.wait_readable(socket.recv_fd)
+                assert socket.recv() == b"hello"
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert auth.zap_socket is None
+
+
+def test_serving_ends_with_the_context() -> None:
+    trio = pytest.importorskip("trio")
+    context = mqbridge.Context()
+    auth = Authenticator(context)
+    auth.start()
+    ending = threading.Thread(target=context.term, daemon=True)
+
+    async def main() -> None:
+        ending.start()
+        with trio.fail_after(20):
+            await auth.serve(trio.lowlevel.wait_readable)
+
+    trio.run(main)
+    ending.join(20)
+    assert not ending.is_alive()
+
+
+def test_pyzmqs_contexts_are_not_served() -> None:
+    with zmq.Context() as context, pytest.raises(TypeError, match="pyzmq's contexts"):
+        Authenticator(context).serve(None).send(None)  # type: ignore[arg-type]

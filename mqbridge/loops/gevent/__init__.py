@@ -15,12 +15,12 @@ from mqbridge.frame import Frame as Frame
 from mqbridge.frame import Message as Message
 from mqbridge.frame import MessageTracker as MessageTracker
 from mqbridge.loops.gevent.context import Context as Context
+from mqbridge.loops.gevent.monitor import Monitor as Monitor
 from mqbridge.loops.gevent.poller import Poller as Poller
 from mqbridge.loops.gevent.poller import select as select
 from mqbridge.loops.gevent.proxy import device as device
 from mqbridge.loops.gevent.proxy import proxy as proxy
 from mqbridge.loops.gevent.proxy import proxy_steerable as proxy_steerable
-from mqbridge.loops.gevent.socket import Monitor as Monitor
 from mqbridge.loops.gevent.socket import Socket as Socket
 from mqbridge.monitor import MonitorEvent as MonitorEvent
 from mqbridge.monitor import Peer as Peer

@@ -12,8 +12,7 @@ import gevent
 from gevent import getcurrent
 from gevent.exceptions import BlockingSwitchOutError
 
-from mqbridge import monitor
-from mqbridge.constants import EVENT_ALL, Flag, PollEvent, SocketOption
+from mqbridge.constants import Flag, PollEvent, SocketOption
 from mqbridge.errors import Again
 from mqbridge.loops.gevent.places import Common, Sleeper, common_of, place_in_this_hub
 from mqbridge.loops.gevent.poller import wait_for
@@ -518,13 +517,8 @@ class Socket(SocketCodecs, WrappedSocket):
         raise copying.copy(error).with_traceback(None)
 
 
-def Monitor(socket: Any, events: int = EVENT_ALL, limit: int = 1000) -> Socket:
-    """Return a socket, for greenlets, of typed events about a socket of mqbridge; see `mqbridge.Monitor`."""
-    return Socket(monitor.Monitor(getattr(socket, "socket", socket), events, limit))
-
-
 def _would_block(error: Exception) -> bool:
     return getattr(error, "errno", None) == errno.EAGAIN
 
 
-__all__ = ["Monitor", "Socket"]
+__all__ = ["Socket"]
