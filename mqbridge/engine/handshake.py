@@ -63,14 +63,14 @@ class Handshake:
 
     def _expired(self) -> None:
         self._deadline = None
-        self._fail("the handshake took too long")
+        self._fail("the handshake took too long", errno.EAGAIN)
 
     def refuse(self) -> None:
         """There are too many that have not shaken hands yet."""
         self._fail("too many others were in the middle of a handshake")
 
-    def _fail(self, reason: str) -> None:
-        self._link.connection.error = ProtocolError("handshake", reason, 0)
+    def _fail(self, reason: str, code: int = 0) -> None:
+        self._link.connection.error = ProtocolError("handshake", reason, code)
         self._link.end()
 
     def stop(self) -> None:

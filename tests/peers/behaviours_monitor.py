@@ -12,8 +12,7 @@ from behaviours_world import PATIENCE, Facts, World, scenario
 
 # What an event's value is; others are shown as they are.
 _DESCRIPTORS = ("LISTENING", "ACCEPTED", "CONNECTED", "DISCONNECTED", "CLOSED")
-_ERRORS = ("BIND_FAILED", "ACCEPT_FAILED", "CLOSE_FAILED")
-_NO_MEANING = ("CONNECT_DELAYED", "HANDSHAKE_SUCCEEDED", "HANDSHAKE_FAILED_NO_DETAIL")
+_ERRORS = ("BIND_FAILED", "ACCEPT_FAILED", "CLOSE_FAILED", "CONNECT_DELAYED", "HANDSHAKE_FAILED_NO_DETAIL")
 # A greeting of ZMTP 3.0.
 _GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 _READY = b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PULL"
@@ -32,6 +31,7 @@ class Watched:
         # libzmq hangs if the last event finds nobody to take it.
         world.before_end.append(lambda: self.socket.closed or self.socket.disable_monitor())
         self.endpoints: dict[str, str] = {}
+        self.values: dict[str, int] = {}
 
     def bind(self, endpoint: str = "tcp://127.0.0.1:*") -> str:
         """Bind, and return the endpoint to connect to."""
@@ -47,13 +47,14 @@ class Watched:
         number, value = struct.unpack("=Hi", parts[0])
         name = str(self.world.zmq.Event(number).name)
         self.endpoints[name] = parts[1].decode()
+        self.values[name] = value
         if name in _DESCRIPTORS:
             return name if value >= 0 else f"{name}({value})"
         if name in _ERRORS:
             return f"{name}({self.world.error_name(value)})"
         if name == "CONNECT_RETRIED":
             return f"{name}({'ms' if 0 < value < 1000 else value})"
-        return name if name in _NO_MEANING else f"{name}({value:#x})"
+        return f"{name}({value:#x})"
 
     def _has_news(self) -> bool:
         # What one side does, the other one may have to be visited for.
@@ -245,6 +246,29 @@ def monitor_handshake_takes_too_long(world: World) -> Facts:
     push = Watched(world, "PUSH", handshake_ivl=20)
     with dialled(push.bind()):
         yield "listener", push.until("DISCONNECTED")
+
+
+@scenario
+def monitor_descriptors(world: World) -> Facts:
+    """Whose descriptors the values are."""
+    push, pull = Watched(world, "PUSH"), Watched(world, "PULL", reconnect_ivl=-1)
+    endpoint = push.bind()
+    pull.socket.connect(endpoint)
+    pull.until("HANDSHAKE_SUCCEEDED")
+    push.until("HANDSHAKE_SUCCEEDED")
+    yield "three of them", len({push.values["LISTENING"], push.values["ACCEPTED"], pull.values["CONNECTED"]})
+    pull.socket.close(0)
+    push.until("DISCONNECTED")
+    yield "gone", push.values["DISCONNECTED"] == push.values["ACCEPTED"]
+    push.socket.unbind(endpoint)
+    push.until("CLOSED")
+    yield "closed", push.values["CLOSED"] == push.values["LISTENING"]
+    other, again = Watched(world, "PUSH"), Watched(world, "PULL", reconnect_ivl=-1)
+    again.socket.connect(other.bind())
+    again.until("HANDSHAKE_SUCCEEDED")
+    other.socket.close(0)
+    again.until("DISCONNECTED")
+    yield "gone, connecting side", again.values["DISCONNECTED"] == again.values["CONNECTED"]
 
 
 @scenario
