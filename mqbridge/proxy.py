@@ -124,6 +124,8 @@ class Relay:
                 raise TypeError(f"proxy({role}={socket!r}): expected a socket of mqbridge")
         self.sockets = list(dict.fromkeys(each for each in (frontend, backend, capture, control) if each is not None))
         self.control = control
+        # What the control has asked for, and has no room for yet; until then no other command is taken.
+        self._answer: Parts | None = None
         self.paused = False
         self.ended = False
         front, back = Totals(), Totals()
@@ -143,18 +145,17 @@ class Relay:
             socket, event = way.waits_for()
             wanted[socket] = wanted.get(socket, 0) | event
         if self.control is not None:
-            wanted[self.control] = wanted.get(self.control, 0) | POLLIN
+            event = POLLIN if self._answer is None else POLLOUT
+            wanted[self.control] = wanted.get(self.control, 0) | event
         return list(wanted.items())
 
     def turn(self, flags: int) -> bool:
         """Do what can be done, a batch each way; True if there may be more. `flags` are for sending."""
-        if self.control is not None:
-            while not self.ended and self._obey(self.control):
-                pass
+        commanded = self.control is not None and self._obey_some(self.control)
         if self.paused or self.ended:
-            return False
+            return commanded and not self.ended
         more = [way.forward(flags) for way in self._ways]
-        return any(more)
+        return commanded or any(more)
 
     def run(self) -> None:
         """Wait and do, until TERMINATE."""
@@ -166,6 +167,13 @@ class Relay:
         """Return parts and bytes received, and sent, at the frontend and then at the backend."""
         return [count for side in self.totals for total in (side.received, side.sent) for count in total]
 
+    def _obey_some(self, control: Socket) -> bool:
+        """Take a batch of commands at most; True if there may be more."""
+        for _ in range(_BATCH):
+            if self.ended or not self._answered(control) or not self._obey(control):
+                return False
+        return True
+
     def _obey(self, control: Socket) -> bool:
         """Take one command; False if there is none."""
         try:
@@ -173,14 +181,24 @@ class Relay:
         except Again:
             return False
         if command == b"STATISTICS":
-            control.send_multipart([_TOTAL.pack(count) for count in self.statistics()])
-            return True
+            self._answer = [_TOTAL.pack(count) for count in self.statistics()]
+        elif control.socket_type == SocketType.REP:
+            self._answer = [b""]
         if command in (b"PAUSE", b"RESUME"):
             self.paused = command == b"PAUSE"
         elif command == b"TERMINATE":
             self.ended = True
-        if control.socket_type == SocketType.REP:
-            control.send(b"")
+        self._answered(control)
+        return True
+
+    def _answered(self, control: Socket) -> bool:
+        """Send what the control has asked for; False if it has no room for that."""
+        if self._answer is not None:
+            try:
+                control.send_multipart(self._answer, _DONTWAIT)
+            except Again:
+                return False
+            self._answer = None
         return True
 
 

@@ -452,6 +452,58 @@ def test_a_loops_proxy_is_steered_by_messages_and_by_hand(alone: mqbridge.Contex
         assert not running.turn()
 
 
+@pytest.mark.parametrize("kind", [mqbridge.PAIR, mqbridge.DEALER])
+def test_who_asks_and_does_not_listen_stops_no_loop(alone: mqbridge.Context, kind: int) -> None:
+    with (
+        alone.socket(mqbridge.PAIR) as front,
+        alone.socket(mqbridge.PAIR) as back,
+        alone.socket(kind) as control,
+        alone.socket(mqbridge.PAIR) as one,
+        alone.socket(mqbridge.PAIR) as two,
+        alone.socket(kind) as steering,
+    ):
+        control.sndhwm = steering.rcvhwm = 1
+        control.rcvhwm = steering.sndhwm = 0
+        for socket, peer, name in ((front, one, "front"), (back, two, "back"), (control, steering, "control")):
+            socket.bind(f"inproc://{name}")
+            peer.connect(f"inproc://{name}")
+        with mqbridge.LoopProxy(front, back, None, control) as running:
+            for _ in range(300):
+                steering.send(b"STATISTICS")
+            one.send(b"x")
+            looping(running, until=lambda: two.poll(0))
+            answers = []
+
+            def listened() -> bool:
+                if steering.poll(0):
+                    answers.append(totals(steering.recv_multipart()))
+                return len(answers) == 300
+
+            looping(running, until=listened)
+            assert answers[-1] == [1, 1, 0, 0, 0, 0, 1, 1]
+            assert not steering.poll(0)
+
+
+def test_many_commands_leave_the_loop_its_turn(alone: mqbridge.Context) -> None:
+    with (
+        alone.socket(mqbridge.PAIR) as front,
+        alone.socket(mqbridge.PAIR) as back,
+        alone.socket(mqbridge.PAIR) as control,
+        alone.socket(mqbridge.PAIR) as steering,
+    ):
+        control.rcvhwm = steering.sndhwm = 0
+        control.bind("inproc://control")
+        steering.connect("inproc://control")
+        with mqbridge.LoopProxy(front, back, None, control) as running:
+            for _ in range(1000):
+                steering.send(b"PAUSE")
+            steering.send(b"RESUME")
+            running.turn()
+            assert running.paused
+            # Paused as it is, it goes on with its commands.
+            looping(running, until=lambda: not running.paused)
+
+
 def test_in_asyncio(alone: mqbridge.Context) -> None:
     async def main() -> bytes:
         loop = asyncio.get_running_loop()
