@@ -65,6 +65,11 @@ _WITH_IDENTITY = ("REQ", "DEALER", "ROUTER")
 _PUBLISHERS = ("PUB", "XPUB")
 
 
+def _own_name(identity: bytes) -> bytes:
+    """Return a peer's Identity; none if it begins with zero, as the names do that a ROUTER makes for others (RFC 37)."""
+    return b"" if identity[:1] == b"\0" else identity
+
+
 class Connection:
     """One side of a connection.
 
@@ -302,7 +307,7 @@ class Connection:
             self._check_peer(told)
             self.decoder.max_size = self._max_message_size
         else:
-            self.peer_routing_id = peer.identity
+            self.peer_routing_id = _own_name(peer.identity)
             self.decoder = OldDecoder(self._max_message_size)
             self.encoder = OldEncoder()
             # Its subscribers choose among what they receive.
@@ -351,7 +356,7 @@ class Connection:
 
     def _check_peer(self, peer: dict[str, bytes]) -> None:
         self.peer_socket_type = metadata.lookup(peer, "Socket-Type").decode("ascii", "backslashreplace")
-        self.peer_routing_id = metadata.lookup(peer, "Identity")
+        self.peer_routing_id = _own_name(metadata.lookup(peer, "Identity"))
         if self.peer_socket_type not in PEERS[self.socket_type]:
             theirs = self.peer_socket_type
             if theirs not in PEERS:

@@ -343,6 +343,22 @@ def test_a_long_identity_is_refused(wire: Any, size: int) -> None:
     assert refused(connection, "handshake") == f"the peer's Identity has {size} bytes; 255 are allowed"
 
 
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_nobody_has_a_name_that_a_router_makes_for_others(wire: Any, version: int) -> None:
+    """RFC 37: an Identity does not begin with zero; who says so all the same has none."""
+    name = b"\0\x01\x02\x03\x04"
+    said = {
+        1: b"\x06\x00" + name,
+        2: SIGNATURE + b"\x01\x05\x00\x05" + name,
+        3: wire.greeting() + wire.ready(b"DEALER", name),
+    }
+    connection = Connection("ROUTER")
+    connection.receive_data(said[version])
+    assert connection.ready
+    assert connection.peer_version[0] == version
+    assert connection.peer_routing_id == b""
+
+
 def test_an_end_at_any_byte_is_recorded(wire: Any) -> None:
     stream = wire.greeting() + wire.ready(b"PUSH")
     for length in range(len(stream)):
