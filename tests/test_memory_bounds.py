@@ -34,6 +34,12 @@ def test_a_flood_of_subscriptions_goes_with_its_peer() -> None:
     run_alone("memory.py", "subscriptions", count=MANY, most=1_000)
 
 
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("kind", ["PUB", "XPUB"])
+def test_subscriptions_without_end(kind: str, again: bool) -> None:
+    run_alone("memory.py", "subscriptions_without_end", kind=kind, again=again)
+
+
 def test_a_subscription_is_small() -> None:
     # About 350 bytes, of which the topic has 53.
     run_alone("memory.py", "subscriptions_cost", count=100_000, most=700)

@@ -178,8 +178,15 @@ class Link(Outward):
             messages = connection.messages(room)
             if messages:
                 inbound.extend(messages)
-                self.driver.pattern.readable(pipe)
+                pattern = self.driver.pattern
+                pattern.readable(pipe)
                 self.driver.changed = True
+                if pattern.overdone is pipe:
+                    pattern.overdone = None
+                    text = "the peer has asked for more topics than MAXMSGSIZE and 64 MiB together have room for"
+                    connection.error = ProtocolError("traffic", text)
+                    self.end()
+                    return
             self._send_commands()
             if connection.ttl:
                 self._beat().allow(connection.ttl)

@@ -4,6 +4,7 @@ from mqbridge.pipes.pipe cimport Pipe
 cdef class Pattern:
     cdef public bint lock_step
     cdef public Pipe displaced
+    cdef public Pipe overdone
     cdef public Pipe last
     cdef public object options
 

@@ -19,7 +19,7 @@ NOWHERE = Pipe(Fifo(0), Fifo(0))
 class Pattern:
     """The base of all patterns. `options` are the socket's, read when they matter."""
 
-    __slots__ = ("lock_step", "displaced", "last", "options")
+    __slots__ = ("lock_step", "displaced", "overdone", "last", "options")
 
     # The Socket-Type property on the wire (RFC 37).
     name = ""
@@ -43,6 +43,8 @@ class Pattern:
         self.lock_step = False
         # The peer whose place the one attached last has taken, for the driver to see off.
         self.displaced: Pipe | None = None
+        # The peer that has asked for more than is given to one, for its link to end.
+        self.overdone: Pipe | None = None
         # The pipe of the last message received.
         self.last: Pipe | None = None
 

@@ -13,6 +13,7 @@ cdef class XPub(Pattern):
     cdef public dict _pipes
     cdef public Subscriptions _subscriptions
     cdef public object _pending
+    cdef public Py_ssize_t _news
     cdef public Subscriptions _asked
     cdef public Pipe _last_asker
     cdef public set _full

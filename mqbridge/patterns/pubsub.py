@@ -14,6 +14,12 @@ from mqbridge.pipes.fifo import Fifo, Latest
 from mqbridge.pipes.pipe import Pipe
 from mqbridge.zmtp.commands import Subscription
 
+# Where MAXMSGSIZE is set, all that a peer has asked for may cost that and so much more, in bytes; and so may the news
+# of topics that nobody has received.
+_TOGETHER = 64 << 20
+# What a piece of news costs beyond its topic, about.
+_NEWS = 200
+
 
 def first_part(message: object) -> bytes:
     """Return the part of a message that topics are compared with."""
@@ -60,7 +66,7 @@ def as_message(subscription: Subscription) -> bytes:
 class XPub(Pattern):
     """Sends each message to all who want it; receives subscriptions, and whatever else subscribers send."""
 
-    __slots__ = ("_pipes", "_subscriptions", "_pending", "_asked", "_last_asker", "_full")
+    __slots__ = ("_pipes", "_subscriptions", "_pending", "_news", "_asked", "_last_asker", "_full")
 
     name = "XPUB"
     fans_out = True
@@ -71,8 +77,10 @@ class XPub(Pattern):
         # In the order in which they came.
         self._pipes: dict[Pipe, None] = {}
         self._subscriptions = Subscriptions()
-        # For the user to receive: what, and from whom; None when that peer is gone.
-        self._pending: deque[tuple[object, Pipe | None]] = deque()
+        # For the user to receive: what, from whom, None when that peer is gone, and what it costs as news, in bytes.
+        self._pending: deque[tuple[object, Pipe | None, int]] = deque()
+        # What all the news there costs.
+        self._news = 0
         # With XPUB_MANUAL, what peers have asked for; what they get is up to the user.
         self._asked = Subscriptions()
         # Whose subscription the user has received last.
@@ -104,7 +112,9 @@ class XPub(Pattern):
     def detach(self, pipe: Pipe) -> None:
         self._forget(pipe)
         # What was taken from it already may be news of a topic that others want as well.
-        self._pending = deque([(message, None if sender is pipe else sender) for message, sender in self._pending])
+        self._pending = deque(
+            [(message, None if sender is pipe else sender, cost) for message, sender, cost in self._pending]
+        )
 
     def _forget(self, pipe: Pipe) -> None:
         """Take back what a peer has asked for."""
@@ -139,6 +149,8 @@ class XPub(Pattern):
         asked = self._asked if options.xpub_manual else self._subscriptions
         if subscription.add:
             news = asked.add(subscription.topic, pipe) or options.xpub_verbose or options.xpub_verboser
+            if 0 <= options.maxmsgsize < asked.size_of(pipe) - _TOGETHER:
+                self.overdone = pipe
         else:
             # A peer that has asked for a topic twice has it once.
             news = asked.remove(subscription.topic, pipe, True) != STILL_WANTED or options.xpub_verboser
@@ -146,13 +158,19 @@ class XPub(Pattern):
             self._tell(subscription, pipe)
 
     def _tell(self, subscription: Subscription, pipe: Pipe | None) -> None:
-        self._pending.append((as_message(subscription), pipe))
+        limit = self.options.maxmsgsize
+        if 0 <= limit < self._news - _TOGETHER:
+            # Nobody has received anything for long.
+            return
+        cost = len(subscription.topic) + _NEWS
+        self._news += cost
+        self._pending.append((as_message(subscription), pipe, cost))
 
     def _heard(self, message: object, pipe: Pipe) -> None:
         """Something that is no subscription. Who sends more of it than anybody receives loses it."""
         limit = self.options.rcvhwm
         if not limit or len(self._pending) < limit:
-            self._pending.append((message, pipe))
+            self._pending.append((message, pipe, 0))
 
     def subscribe(self, topic: bytes, add: bool) -> None:
         """With XPUB_MANUAL: subscribe, or unsubscribe, the peer whose subscription was received last."""
@@ -195,7 +213,8 @@ class XPub(Pattern):
     def receive(self) -> object:
         if not self._pending:
             return None
-        message, pipe = self._pending.popleft()
+        message, pipe, cost = self._pending.popleft()
+        self._news -= cost
         self.last = pipe
         # Who has left meanwhile cannot be subscribed any more.
         self._last_asker = pipe if pipe in self._pipes else None

@@ -11,6 +11,7 @@ cdef class _Node:
 cdef class Subscriptions:
     cdef _Node _root
     cdef dict _topics
+    cdef dict _sizes
 
     @cython.locals(topics=dict, node=_Node)
     cpdef bint add(self, bytes topic, member) except -1
@@ -29,6 +30,8 @@ cdef class Subscriptions:
 
     @cython.locals(children=dict, child=_Node)
     cdef _join(self, _Node node)
+
+    cpdef Py_ssize_t size_of(self, member) except -1
 
     @cython.locals(node=_Node, child=_Node, at=Py_ssize_t)
     cpdef bint matches(self, bytes message) except -1

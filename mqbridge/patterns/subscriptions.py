@@ -15,6 +15,9 @@ STILL_WANTED = 0  # others want the topic, or the member itself does, asked more
 UNWANTED = 1  # nobody wants it any more
 UNKNOWN = 2  # the member had not asked for it
 
+# What a topic costs beyond its own bytes, about.
+_EACH = 350
+
 
 class _Node:
     """A topic, or the common beginning of several, which goes on after the parent's with `label`."""
@@ -33,22 +36,26 @@ class _Node:
 class Subscriptions:
     """Who wants which topics."""
 
-    __slots__ = ("_root", "_topics")
+    __slots__ = ("_root", "_topics", "_sizes")
 
     def __init__(self) -> None:
         self._root = _Node(b"")
         # Member -> topic -> how often it has asked for that.
         self._topics: dict[Any, dict[bytes, int]] = {}
+        # Member -> what its topics cost, in bytes.
+        self._sizes: dict[Any, int] = {}
 
     def add(self, topic: bytes, member: Hashable) -> bool:
         """Note that a member wants a topic, once more; return whether nobody had wanted it."""
         topics = self._topics.get(member)
         if topics is None:
             topics = self._topics[member] = {}
+            self._sizes[member] = 0
         count = topics.get(topic, 0)
         topics[topic] = count + 1
         if count:
             return False
+        self._sizes[member] += len(topic) + _EACH
         node = self._node_for(topic)
         if node.member is None:
             node.member = member
@@ -100,8 +107,10 @@ class Subscriptions:
             topics[topic] = count - 1
             return STILL_WANTED
         del topics[topic]
+        self._sizes[member] -= len(topic) + _EACH
         if not topics:
             del self._topics[member]
+            del self._sizes[member]
         return self._take_out(topic, member)
 
     def _take_out(self, topic: bytes, member: Hashable) -> int:
@@ -145,6 +154,10 @@ class Subscriptions:
         """Remove a member from all its topics; return those, each with whether nobody wants it now."""
         topics = sorted(self._topics.get(member, ()))
         return [(topic, self.remove(topic, member, True) == UNWANTED) for topic in topics]
+
+    def size_of(self, member: Hashable) -> int:
+        """Return how many bytes of memory a member's topics cost, about."""
+        return self._sizes.get(member, 0)
 
     def topics(self) -> Iterator[bytes]:
         """Return all topics that somebody wants, each once."""

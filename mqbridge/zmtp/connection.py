@@ -66,7 +66,7 @@ _PUBLISHERS = ("PUB", "XPUB")
 
 
 def _own_name(identity: bytes) -> bytes:
-    """Return a peer's Identity; none if it begins with zero, as the names do that a ROUTER makes for others (RFC 37)."""
+    """Return a peer's Identity; none if it begins with zero, as those do that a ROUTER makes for others (RFC 37)."""
     return b"" if identity[:1] == b"\0" else identity
 
 

@@ -255,6 +255,54 @@ def test_what_subscribers_do_leaves_nothing_behind_in_pub(bench, manual: int) ->
     assert list(pattern._asked.topics()) == []
 
 
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("manual", [0, 1])
+@pytest.mark.parametrize("kind", [Pub, XPub])
+def test_who_asks_for_too_much_is_named(bench, kind: Any, manual: int) -> None:
+    """Where MAXMSGSIZE is set, all topics of one peer may have that and 64 MiB."""
+    pub = bench(kind())
+    pub.pattern.options.maxmsgsize = MIB
+    pub.pattern.options.xpub_manual = manual
+    modest, greedy = pub.peer(), pub.peer()
+    modest.give(on(b"a"), on(b"b"))
+    for number in range(64):
+        greedy.give(on(bytes((number,)) + bytes(MIB)))
+    assert pub.pattern.overdone is None
+    # What is asked for again, and what was taken back, does not count.
+    greedy.give(on(bytes((1,)) + bytes(MIB)), off(bytes((2,)) + bytes(MIB)))
+    greedy.give(on(b"x" + bytes(MIB)))
+    assert pub.pattern.overdone is None
+    greedy.give(on(b"y" + bytes(MIB)))
+    assert pub.pattern.overdone is greedy.pipe
+
+
+def test_without_maxmsgsize_nobody_asks_for_too_much(bench) -> None:
+    pub = bench(Pub())
+    peer = pub.peer()
+    for number in range(70):
+        peer.give(on(bytes((number,)) + bytes(MIB)))
+    assert pub.pattern.overdone is None
+
+
+@pytest.mark.parametrize("limit", [MIB, -1])
+def test_news_that_nobody_receives_does_not_heap_up(bench, limit: int) -> None:
+    xpub = bench(XPub())
+    xpub.pattern.options.maxmsgsize = limit
+    peer = xpub.peer()
+    topic = bytes(MIB)
+    for _ in range(50):
+        peer.give(on(topic), off(topic))
+    told = 0
+    while xpub.pattern.receive() is not None:
+        told += 1
+    assert told == (65 if limit > 0 else 100)
+    # Whoever receives again hears all again.
+    peer.give(on(b"a"))
+    assert xpub.pattern.receive() == b"\x01a"
+
+
 # ---- XPUB_NODROP
 
 

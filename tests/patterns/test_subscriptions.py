@@ -284,3 +284,24 @@ def test_a_topic_costs_little_however_long_it_is() -> None:
         trie.add(topic, "x")
     # A node of its own for each, and one where those with the same first byte part.
     assert nodes(trie) <= 2 * len(topics)
+
+
+def test_what_a_members_topics_cost() -> None:
+    trie = Subscriptions()
+    assert trie.size_of("x") == 0
+    trie.add(b"a", "x")
+    one = trie.size_of("x")
+    assert one > 1
+    # Once more is no more; nor is what others want, or what was never asked for.
+    trie.add(b"a", "x")
+    trie.add(b"a", "y")
+    assert trie.remove(b"b", "x") == UNKNOWN
+    assert trie.size_of("x") == one
+    trie.add(b"a" + bytes(99), "x")
+    assert trie.size_of("x") == 2 * one + 99
+    assert trie.remove(b"a", "x") == STILL_WANTED
+    assert trie.size_of("x") == 2 * one + 99
+    assert trie.remove(b"a", "x", True) == STILL_WANTED
+    assert trie.size_of("x") == one + 99
+    trie.leave("x")
+    assert (trie.size_of("x"), trie.size_of("y")) == (0, one)

@@ -172,6 +172,33 @@ def subscriptions(count: int, most: int) -> None:
     assert sizes[-1] - sizes[0] < 0.25 * count * most, f"resident {sizes}"
 
 
+def subscriptions_without_end(kind: str, again: bool) -> None:
+    """With MAXMSGSIZE who asks for more and more, or for the same `again` and again, costs so much and no more."""
+    context = mqbridge.Context()
+    socket = bound(context, kind, maxmsgsize=1000)
+    handle, good = connected(socket, b"SUB"), connected(socket, b"SUB")
+    chance = random.Random(5)
+    same = (command(b"SUBSCRIBE", bytes(900)) + command(b"CANCEL", bytes(900))) * 50
+    before = resident()
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 160 * MIB:
+            said = same if again else b"".join(command(b"SUBSCRIBE", chance.randbytes(900)) for _ in range(100))
+            handle.sendall(said)
+            sent += len(said)
+    assert (sent < 160 * MIB) is not again, f"{sent} bytes of topics were taken"
+    grown = resident() - before
+    print(json.dumps({"grown": grown, "sent": sent}))
+    # Topics, news of them that nobody receives, and what else there is.
+    assert grown < 3 * 64 * MIB, f"{grown} bytes"
+    # The others are served.
+    good.sendall(command(b"SUBSCRIBE", b"good"))
+    until_heard(socket, good)
+    for one in (handle, good, socket):
+        one.close()
+    context.term()
+
+
 def subscriptions_cost(count: int, most: int) -> None:
     """Each subscription costs no more than `most` bytes."""
     from mqbridge.patterns.subscriptions import Subscriptions
@@ -274,6 +301,7 @@ SCENARIOS = {
     for scenario in (
         one_that_never_reads,
         subscriptions,
+        subscriptions_without_end,
         subscriptions_cost,
         sends_to_one_that_never_reads,
         pings,
