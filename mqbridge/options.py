@@ -397,4 +397,10 @@ def _unsupported(call: str, option: int, socket_type: int) -> ZMQError:
     if _member(option) is None:
         return ZMQError(Errno.EINVAL, f"{call}: there is no such socket option; see SocketOption for all")
     kind = SocketType(socket_type).name
-    return ZMQError(Errno.EINVAL, f"{call}: not supported yet on a {kind} socket; see mqbridge.options.TABLE")
+    row = TABLE.get(option)
+    if row is None and option in ANSWERED_BY_SOCKET:
+        return ZMQError(Errno.EINVAL, f"{call}: not on a {kind} socket")
+    if row is None:
+        return ZMQError(Errno.EINVAL, f"{call}: mqbridge does not have this option; see mqbridge.options.TABLE")
+    kinds = " and ".join(kind.name for kind in row.types)
+    return ZMQError(Errno.EINVAL, f"{call}: not on a {kind} socket; {kinds} have it")
