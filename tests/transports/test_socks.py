@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import zmq
 
 import mqbridge
 from mqbridge.constants import Event
@@ -336,3 +337,55 @@ def test_what_is_no_proxys_address(context: mqbridge.Context, wrong: bytes) -> N
             req.connect("tcp://127.0.0.1:5555")
         assert malformed.value.errno == mqbridge.EINVAL
         assert not req._driver.endpoints
+
+
+# ---- byte for byte as libzmq
+
+
+def heard_by_a_proxy(library: Any, target: str, options: dict[str, bytes]) -> list[bytes]:
+    """Return all that a socket of a library says to a proxy before its greeting, and that."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener, library.Context() as context:
+        listener.settimeout(20)
+        with context.socket(library.PUSH) as push:
+            push.linger = 0
+            push.ipv6 = "[" in target
+            push.setsockopt(library.SOCKS_PROXY, b"127.0.0.1:%d" % listener.getsockname()[1])
+            for name, value in options.items():
+                push.setsockopt(getattr(library, name), value)
+            push.connect(target)
+            handle, _ = listener.accept()
+            handle.settimeout(20)
+            with handle, handle.makefile("rb") as stream:
+
+                def take(size: int) -> bytes:
+                    heard.append(stream.read(size))
+                    return heard[-1]
+
+                method = take(take(2)[1])[-1]
+                handle.sendall(bytes((5, method)))
+                if method == 2:
+                    take(take(2)[1])
+                    take(take(1)[0])
+                    handle.sendall(b"\x01\x00")
+                kind = take(4)[3]
+                take({1: 4, 4: 16}[kind] if kind != 3 else take(1)[0])
+                take(2)
+                handle.sendall(GRANTED)
+                take(10)
+    return heard
+
+
+@pytest.mark.parametrize("target", ["tcp://10.1.2.3:99", "tcp://[2001:db8::1]:99", "tcp://name.example:99"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"SOCKS_USERNAME": b"carol", "SOCKS_PASSWORD": b"secret"},
+        {"SOCKS_USERNAME": b"carol"},
+        {"SOCKS_USERNAME": b"u" * 255, "SOCKS_PASSWORD": b"p" * 255},
+    ],
+    ids=["", "user and password", "user", "long"],
+)
+def test_the_same_is_said_as_by_libzmq(target: str, options: dict[str, bytes]) -> None:
+    assert heard_by_a_proxy(mqbridge, target, options) == heard_by_a_proxy(zmq, target, options)
