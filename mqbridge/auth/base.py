@@ -190,7 +190,7 @@ class Authenticator:
                 if getattr(error, "errno", None) != errno.EAGAIN:
                     raise
                 return number
-            _run(self.handle_zap_message(request))
+            run(self.handle_zap_message(request))
         return _AT_ONCE
 
     async def serve(self, wait_readable: Callable[[int], Awaitable[Any]]) -> None:
@@ -297,11 +297,15 @@ class Authenticator:
             if name in self.credentials_providers:
                 verdict = self.credentials_providers[name].callback(domain or _ANY_DOMAIN, z85.encode(client_key))
                 if isinstance(verdict, Awaitable):
-                    verdict = await verdict
+                    verdict = await self._waited(verdict)
                 return _ALLOWED if verdict else (False, b"Unknown key")
             if name in self.certs:
                 return _ALLOWED if self.certs[name].get(z85.encode(client_key)) else (False, b"Unknown key")
         return False, b"Unknown domain"
+
+    async def _waited(self, verdict: Awaitable[bool]) -> bool:
+        """Return what a rule says that wants to wait."""
+        return await verdict
 
     def _reply(self, request_id: bytes, status: bytes, reason: bytes, user: str = "") -> None:
         if self.zap_socket is None:
@@ -318,7 +322,7 @@ class Authenticator:
                 self.log.warning("a ZAP reply was not sent: %s", error)
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def run(work: Coroutine[Any, Any, None]) -> None:
     """Run what has nothing to wait for."""
     try:
         work.send(None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from mqbridge import _sys
-from mqbridge.auth.base import Authenticator
+from mqbridge.auth.base import Authenticator, run
 from mqbridge.context import Context
 from mqbridge.errors import ZMQError
 from mqbridge.socket import Socket
@@ -22,6 +23,8 @@ class ThreadAuthenticator(Authenticator):
         super().__init__(context, encoding, log)
         # Held by the thread as long as it runs.
         self._running: Any = None
+        # Made when a rule wants to wait, and not before: under monkey patching it is gevent's, and not for this thread.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         """Bind the socket and start the thread. Raises ZMQError EADDRINUSE if the context has a handler already."""
@@ -53,14 +56,24 @@ class ThreadAuthenticator(Authenticator):
         self.stop()
 
     def _serve(self, socket: Socket, running: Any) -> None:
-        # A rule may be a coroutine that waits for something.
-        loop = asyncio.new_event_loop()
         try:
             while True:
-                loop.run_until_complete(self.handle_zap_message(socket.recv_multipart()))
+                run(self.handle_zap_message(socket.recv_multipart()))
         except ZMQError:
             # The socket is closed, or its context terminated, which waits for that.
             socket.close(0)
         finally:
-            loop.close()
+            loop = self._loop
+            self._loop = None
+            if loop is not None:
+                loop.close()
             running.release()
+
+    async def _waited(self, verdict: Awaitable[bool]) -> bool:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(_awaited(verdict))
+
+
+async def _awaited(verdict: Awaitable[bool]) -> bool:
+    return await verdict

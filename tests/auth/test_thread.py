@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -79,3 +81,40 @@ def test_a_context_that_ends_takes_it_along() -> None:
     context.term()
     auth.stop()
     assert not auth.is_alive()
+
+
+def test_no_loop_is_made_for_rules_that_do_not_wait(context: mqbridge.Context, meet: Any) -> None:
+    with ThreadAuthenticator(context) as auth:
+        auth.configure_plain(passwords={"user": "password"})
+        server = meet({"plain_server": 1}, {"plain_username": b"user", "plain_password": b"password"})
+        assert server.recv() == b"hello"
+        assert auth._loop is None
+
+
+def test_beside_greenlets_and_monkey_patching() -> None:
+    """The thread is a real one; an asyncio loop there would be gevent's, and wait for what only another hub can do."""
+    pytest.importorskip("gevent")
+    code = """
+from gevent import monkey
+monkey.patch_all()
+import gevent
+import mqbridge
+import mqbridge.loops.gevent as green
+from mqbridge.auth.thread import ThreadAuthenticator
+
+with mqbridge.Context() as context, ThreadAuthenticator(context) as auth:
+    auth.configure_plain(passwords={"user": "password"})
+    context = green.Context(context)
+    with context.socket(green.REP) as server, context.socket(green.REQ) as client:
+        server.plain_server = 1
+        server.bind("tcp://127.0.0.1:*")
+        client.plain_username, client.plain_password = b"user", b"password"
+        client.connect(server.last_endpoint.decode())
+        answering = gevent.spawn(lambda: server.send(server.recv() + b", answered"))
+        client.send(b"question")
+        print(client.recv().decode())
+        answering.join()
+"""
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.stderr) == ("question, answered\n", "")
