@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hmac
+import ipaddress
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
@@ -92,13 +93,13 @@ class Authenticator:
         """
         if self._denied:
             raise ValueError(f"allow{addresses!r}: addresses were denied before; use allow or deny, not both")
-        self._allowed.update(addresses)
+        self._allowed.update(map(_plain, addresses))
 
     def deny(self, *addresses: str) -> None:
         """Let in no peer from these addresses. Raises ValueError after `allow`."""
         if self._allowed:
             raise ValueError(f"deny{addresses!r}: addresses were allowed before; use allow or deny, not both")
-        self._denied.update(addresses)
+        self._denied.update(map(_plain, addresses))
 
     def configure_plain(self, domain: str = _ANY_DOMAIN, passwords: dict[str, str] | None = None) -> None:
         """Set the users of a domain and their passwords; "*" is for all domains that have none of their own."""
@@ -273,9 +274,10 @@ class Authenticator:
         return (b"200", b"OK", user) if allowed else (b"400", reason, "")
 
     def _judge_address(self, address: str) -> tuple[bool, bytes]:
-        if self._allowed and address not in self._allowed:
+        plain = _plain(address)
+        if self._allowed and plain not in self._allowed:
             return False, b"Address not allowed"
-        if address in self._denied:
+        if plain in self._denied:
             return False, b"Address denied"
         return _ALLOWED
 
@@ -320,6 +322,17 @@ class Authenticator:
             # Stopped while a rule was thinking; or the peer has gone.
             if number != errno.ENOTSOCK:
                 self.log.warning("a ZAP reply was not sent: %s", error)
+
+
+def _plain(address: str) -> str:
+    """Return an address as it is compared: an IPv6 socket sees 1.2.3.4 as ::ffff:1.2.3.4, and ::1 has many spellings."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        # ipc has no address, but a process.
+        return address
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -89,6 +89,25 @@ def test_denying(auth: Authenticator, ask: Any) -> None:
 # ---- PLAIN
 
 
+@pytest.mark.parametrize("rule", ["10.1.2.3", "::ffff:10.1.2.3", "2001:DB8:0:0:0:0:0:1", "localhost:1:2:3"])
+def test_addresses_are_the_same_however_they_are_written(context: mqbridge.Context, rule: str) -> None:
+    """An IPv6 socket that takes IPv4 peers, too, sees 10.1.2.3 as ::ffff:10.1.2.3: that is no way around a rule."""
+    spellings = {
+        "1": [b"10.1.2.3", b"::ffff:10.1.2.3", b"::FFFF:a01:203"],
+        "2": [b"2001:db8::1", b"2001:0db8::0001"],
+        "l": [b"localhost:1:2:3"],
+        ":": [b"10.1.2.3", b"::ffff:10.1.2.3"],
+    }[rule[0]]
+    denying, allowing = Authenticator(context), Authenticator(context)
+    denying.deny(rule)
+    allowing.allow(rule)
+    for auth, verdicts in ((denying, (False, True)), (allowing, (True, False))):
+        for address in spellings:
+            assert auth._judge_address(address.decode())[0] is verdicts[0]
+        for address in ("10.1.2.4", "::ffff:10.1.2.4", "2001:db8::2", "localhost:1:2:4"):
+            assert auth._judge_address(address)[0] is verdicts[1]
+
+
 def test_users(auth: Authenticator, ask: Any) -> None:
     auth.configure_plain(passwords={"user": "password", "Jürgen": "Öl"})
     auth.configure_plain("special", {"chief": "secret"})
