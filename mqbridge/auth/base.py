@@ -325,7 +325,7 @@ class Authenticator:
 
 
 def _plain(address: str) -> str:
-    """Return an address as it is compared: an IPv6 socket sees 1.2.3.4 as ::ffff:1.2.3.4, and ::1 has many spellings."""
+    """Return an address as it is compared: an IPv6 socket sees 1.2.3.4 as ::ffff:1.2.3.4, and more is possible."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
