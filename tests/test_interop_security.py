@@ -264,6 +264,12 @@ def test_a_temporary_failure(
     client = libraries[who[1]].socket("PUSH", {**OPTIONS[mechanism][1], **again})
     libraries[who[0]].handler.temporary = 3
     join(*((server, client) if server_binds else (client, server)), "tcp://127.0.0.1:*")
+    if who[0] == "zmq" and not server_binds:
+        # Such a server does not always dial again by itself, nor does it with a libzmq client.
+        endpoint = client.last_endpoint.decode()
+        while not client.poll(1000, zmq.POLLOUT):
+            server.disconnect(endpoint)
+            server.connect(endpoint)
     client.send(b"hello")
     assert server.recv() == b"hello"
     assert len(libraries[who[0]].handler.requests) >= 4
