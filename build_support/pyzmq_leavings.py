@@ -42,6 +42,15 @@ def _left(before: set[tuple[str, str]]) -> Counter[str]:
     return left
 
 
+def _end_shared_context() -> None:
+    """Terminate what `zmq.Context.instance()` has made, which lasts as long as the process; not if it has sockets."""
+    import zmq
+
+    shared = zmq.Context._instance
+    if shared is not None and not any(not socket.closed for socket in shared._sockets):
+        shared.term()
+
+
 def _end_loops() -> None:
     """Let go of what is gevent's and asyncio's own, so that what is left is of messaging."""
     for each in gc.get_objects():
@@ -63,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     def count() -> None:
         """Wait until nothing more goes away, then count."""
+        _end_shared_context()
         _end_loops()
         deadline = time.monotonic() + _PATIENCE
         left = Counter(threads=1)
