@@ -106,6 +106,12 @@ class MessageSocket:
             self._complete()
         return sent
 
+    def send_lent(self, part: Any, flags: int) -> None:
+        """Send one part, bytes or Lent, as `send` does."""
+        self._give(part, flags)
+        if not flags & _SNDMORE:
+            self._complete()
+
     def _give(self, part: Any, flags: int) -> None:
         """Send one part, bytes or Lent, which is not a message by itself."""
         more = flags & _SNDMORE != 0
