@@ -190,7 +190,8 @@ class Socket:
         """Return which of POLLIN and POLLOUT in `flags` the socket is ready for, and leave the edge of FD as it is."""
         if self._driver is None:
             raise closed(self)
-        return self._driver.events(None) & flags
+        found: int = self._driver.events(None) & flags
+        return found
 
     # ---- endpoints
 
