@@ -61,15 +61,15 @@ def arguments(given: list[str]) -> argparse.Namespace:
     return parsed
 
 
-def write_page(path: Path) -> int:
+def write_page(path: Path, backend: bool = False) -> int:
     """Write a result into the documentation; return the exit status."""
     try:
-        written = page.write(path, ROOT)
+        written = page.write_backends(path, ROOT) if backend else page.write(path, ROOT)
     except (OSError, page.NoSuchPlace) as failure:
         print(f"--page: {failure}", file=sys.stderr)
         return 1
     print("written: " + ", ".join(str(each.relative_to(ROOT)) for each in written))
-    if pictures.missing():
+    if pictures.missing() and not backend:
         print(f"no picture: {pictures.missing()}")
     return 0
 
@@ -89,7 +89,7 @@ def main(given: list[str]) -> int:
     """Run what was asked for; return the exit status."""
     asked = arguments(given)
     if asked.page:
-        return write_page(asked.json)
+        return write_page(asked.json, asked.backend)
     chosen = [case for case in asked.cases.values() if not asked.case or case.name.startswith(tuple(asked.case))]
     result: Result = report.circumstances()
     result |= {"rounds": asked.rounds, "quick": asked.quick, "awake": asked.awake, "cases": {}, "left_out": {}}

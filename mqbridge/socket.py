@@ -6,6 +6,7 @@ import errno
 import warnings
 import weakref
 from collections.abc import Iterable
+from types import GenericAlias
 from typing import Any
 
 from mqbridge.constants import PollEvent, SocketType
@@ -355,6 +356,8 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
     _shadows: bool = False
     #: With copy=False: what has fewer bytes needs no tracker. 0: everything is tracked that is asked for.
     copy_threshold: int = COPY_THRESHOLD
+    # pyzmq's sockets are generic: `Socket[bytes]` in an annotation is to be no error when the program runs.
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(
         self,

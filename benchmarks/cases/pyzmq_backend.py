@@ -13,6 +13,8 @@ from typing import Any
 from benchmarks.case import Case, Contestant, Result, Side
 from benchmarks.goals import Times
 
+#: What a contestant's name ends with.
+ON_MQBRIDGE = " on mqbridge"
 # pyzmq, and what is part of it.
 _PYZMQ = {"pyzmq", "pyzmq copy=False", "zmq.asyncio", "zmq.asyncio uvloop", "zmq.green"}
 # `batches` are calls that pyzmq does not have; the other one is about mqbridge itself.
@@ -24,7 +26,7 @@ def _two(stock: Contestant) -> tuple[Contestant, Contestant]:
     return (
         dataclasses.replace(
             stock,
-            name=f"{stock.name} on mqbridge",
+            name=f"{stock.name}{ON_MQBRIDGE}",
             environment=(*stock.environment, ("PYZMQ_BACKEND", "mqbridge.pyzmq")),
         ),
         dataclasses.replace(stock, environment=(*stock.environment, ("PYZMQ_BACKEND", "cython"))),
@@ -40,7 +42,7 @@ def on_backends(case: Case) -> Case | None:
         case,
         contestants=tuple(contestant for stock in stocks for contestant in _two(stock)),
         reference=stocks[0].name,
-        goals=tuple(Times(1, stock.name, f"{stock.name} on mqbridge") for stock in stocks),
+        goals=tuple(Times(1, stock.name, f"{stock.name}{ON_MQBRIDGE}") for stock in stocks),
         profiled_by=None,
     )
 
