@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import select
+import threading
 import warnings
 import weakref
 from collections.abc import Callable
@@ -288,6 +289,25 @@ def test_unclosed_sockets_are_closed_with_a_warning(zmq: Any, context: Any) -> N
     with pytest.warns(ResourceWarning, match="Unclosed socket"):
         del socket
     assert inner.closed
+
+
+def test_a_close_wakes_the_thread_that_waits(zmq: Any, context: Any, wait_for: Wait) -> None:
+    socket = context.socket(zmq.PULL)
+    socket.bind("inproc://nobody")
+    errors: list[Any] = []
+
+    def wait() -> None:
+        try:
+            socket.recv()
+        except zmq.ZMQError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_for(lambda: socket._made()._driver.waiters)
+    socket.close()
+    thread.join()
+    assert [error.errno for error in errors] == [zmq.ENOTSOCK]
 
 
 def test_linger_without_a_meaning_is_not_heeded(zmq: Any, context: Any) -> None:
