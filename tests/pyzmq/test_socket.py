@@ -194,7 +194,7 @@ def test_out_of_turn_is_told_before_that_nothing_is_there(zmq: Any, context: Any
 def test_a_large_buffer_is_lent_until_it_has_left(zmq: Any, context: Any, track: bool, wait_for: Wait) -> None:
     buffer = bytearray(b"x" * 200_000)
     with context.socket(zmq.PUSH) as push, context.socket(zmq.PULL) as pull:
-        pull.rcvtimeo = 10_000
+        pull.rcvtimeo, push.linger = 10_000, 0
         pull.bind("tcp://127.0.0.1:*")
         # There is nobody yet, so that nothing is written.
         push.connect("tcp://127.0.0.1:1")
