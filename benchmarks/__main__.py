@@ -12,11 +12,12 @@ from pathlib import Path
 
 from benchmarks import awake, page, pictures, profiling, report
 from benchmarks.case import Case, Result
-from benchmarks.cases import CASES
+from benchmarks.cases import BACKEND_CASES, CASES
 from benchmarks.peers import available
 from benchmarks.runner import ROOT, BenchmarkFailed, run_case
 
 RESULT = Path("build") / "benchmarks.json"
+BACKEND_RESULT = Path("build") / "backend.json"
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -26,6 +27,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
         "benchmarks", description="mqbridge against pyzmq and others, in turns, in the same run."
     )
     parser.add_argument("case", nargs="*", help=f"what to run (all): {names}; a beginning such as `tail` takes several")
+    parser.add_argument(
+        "--backend", action="store_true", help="pyzmq on the backend mqbridge.pyzmq against pyzmq on libzmq, instead"
+    )
     parser.add_argument("--quick", action="store_true", help="few operations and rounds: a try, not a measurement")
     parser.add_argument("--rounds", type=int, help="how often each contestant runs (4, with --quick 1)")
     parser.add_argument(
@@ -34,13 +38,16 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--judged", action="store_true", help="only those whom the ratio and the goals are about")
     parser.add_argument("--profile", action="store_true", help="also say where the time goes")
     parser.add_argument("--awake", action="store_true", help="keep the processors from going to sleep meanwhile")
-    parser.add_argument("--json", type=Path, default=RESULT, help=f"where the result goes ({RESULT})")
+    parser.add_argument("--json", type=Path, help=f"where the result goes ({RESULT}, with --backend {BACKEND_RESULT})")
     parser.add_argument("--keep", action="store_true", help="keep the cases that the result at --json has already")
     parser.add_argument("--page", action="store_true", help="run nothing: write the result at --json into the docs")
     parsed = parser.parse_args(given)
+    parsed.cases = BACKEND_CASES if parsed.backend else CASES
     for name in parsed.case:
-        if not any(case.startswith(name) for case in CASES):
-            parser.error(f"there is no case {name!r}; there are {names}")
+        if not any(case.startswith(name) for case in parsed.cases):
+            parser.error(f"there is no case {name!r}; there are {', '.join(parsed.cases)}")
+    if parsed.json is None:
+        parsed.json = BACKEND_RESULT if parsed.backend else RESULT
     if parsed.rounds is None:
         parsed.rounds = 1 if parsed.quick else 4
     if parsed.rounds < 1:
@@ -54,15 +61,15 @@ def arguments(given: list[str]) -> argparse.Namespace:
     return parsed
 
 
-def write_page(path: Path) -> int:
+def write_page(path: Path, backend: bool = False) -> int:
     """Write a result into the documentation; return the exit status."""
     try:
-        written = page.write(path, ROOT)
+        written = page.write_backends(path, ROOT) if backend else page.write(path, ROOT)
     except (OSError, page.NoSuchPlace) as failure:
         print(f"--page: {failure}", file=sys.stderr)
         return 1
     print("written: " + ", ".join(str(each.relative_to(ROOT)) for each in written))
-    if pictures.missing():
+    if pictures.missing() and not backend:
         print(f"no picture: {pictures.missing()}")
     return 0
 
@@ -82,8 +89,8 @@ def main(given: list[str]) -> int:
     """Run what was asked for; return the exit status."""
     asked = arguments(given)
     if asked.page:
-        return write_page(asked.json)
-    chosen = [case for case in CASES.values() if not asked.case or case.name.startswith(tuple(asked.case))]
+        return write_page(asked.json, asked.backend)
+    chosen = [case for case in asked.cases.values() if not asked.case or case.name.startswith(tuple(asked.case))]
     result: Result = report.circumstances()
     result |= {"rounds": asked.rounds, "quick": asked.quick, "awake": asked.awake, "cases": {}, "left_out": {}}
     print(report.headline(result))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import statistics
 from pathlib import Path
 
 from benchmarks import pictures, profiling, report
 from benchmarks.case import Result
+from benchmarks.cases.pyzmq_backend import ON_MQBRIDGE
 
 PAGE = Path("docs") / "benchmarks.md"
 README = Path("README.md")
 PICTURE = Path("docs") / "benchmarks.svg"
+BACKEND_PAGE = Path("docs") / "coming-from-pyzmq.md"
 # What the short table of the README has.
 CHOSEN = (
     "round-trip",
@@ -97,6 +100,34 @@ def everybody(result: Result) -> str:
     return markdown(["case", "contestant", "median", "least", "most", "ratio"], rows, ("case", "contestant"))
 
 
+def backends(result: Result) -> str:
+    """Return the table of pyzmq on its two backends, those first that are least better on mqbridge."""
+    rows = []
+    for case, found in result["cases"].items():
+        for name, mine in found["contestants"].items():
+            stock = name.removesuffix(ON_MQBRIDGE)
+            other = found["contestants"].get(stock)
+            if stock == name or other is None:
+                continue
+            times = other["median"] / mine["median"]
+            times = times if found["less_is_better"] else 1 / times
+            named = found["title"] if stock == found["reference"] else f"{found['title']} ({stock})"
+            figures = [figure(each, found["unit"]) for each in (other, mine)]
+            # What is imported, is in processes of their own.
+            spent = [0.0 if case == "import" else processor_time(each) for each in (other, mine)]
+            less = f"{spent[0] / spent[1]:.2f} x" if all(spent) else ""
+            rows.append((times, [named, *figures, f"{times:.2f} x", less]))
+    rows.sort(key=lambda one: one[0])
+    return markdown(["case", "on libzmq", "on mqbridge", "ratio", "processor time"], [cells for _, cells in rows])
+
+
+def processor_time(each: Result) -> float:
+    """Return what a contestant's sides have used of the processors together, in s: the median of the rounds."""
+    rounds = zip(*(usage for usage in each["usage"].values() if any(usage)), strict=True)
+    sums = [sum(side["user"] + side["system"] for side in sides) for sides in rounds]
+    return statistics.median(sums) if sums else 0.0
+
+
 def circumstances(result: Result) -> str:
     """Return what took part, where and when, as a sentence."""
     quick = " It was a try (`--quick`), no measurement." if result["quick"] else ""
@@ -129,6 +160,15 @@ def profiles(result: Result) -> str:
     if not found:
         return "This result has none: run with `--profile`."
     return "```text\n" + "\n\n".join(profiling.table("", profile).lstrip(": ") for profile in found) + "\n```"
+
+
+def write_backends(result_path: Path, root: Path) -> list[Path]:
+    """Write a result of pyzmq's two backends into its page; return what was written. Errors as `write`."""
+    result = report.read_json(result_path)
+    text = (root / BACKEND_PAGE).read_text()
+    text = placed(text, "backends", f"{circumstances(result)}\n\n{backends(result)}", BACKEND_PAGE)
+    (root / BACKEND_PAGE).write_text(text)
+    return [root / BACKEND_PAGE]
 
 
 def write(result_path: Path, root: Path) -> list[Path]:

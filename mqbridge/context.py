@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 import weakref
+from types import GenericAlias
 from typing import Any
 
 from mqbridge import _sys
@@ -40,6 +41,8 @@ class Context:
 
     # What `socket` makes.
     _socket_class: type[Socket] = Socket
+    # As pyzmq's, see Socket.
+    __class_getitem__: Any = classmethod(GenericAlias)
     _instance: Context | None = None
     _instance_pid = 0
     _instance_lock: Any = _sys.allocate_lock()

@@ -81,19 +81,28 @@ def room_in(buffer: Any, nbytes: int) -> memoryview:
     ValueError
         `nbytes` is negative, or larger than the buffer.
     """
-    with memoryview(buffer) as view:
+    view = memoryview(buffer)
+    try:
         if view.readonly or not view.c_contiguous:
             raise BufferError(f"recv_into({type(buffer).__name__}): the buffer must be writable and without gaps")
         if not 0 <= nbytes <= view.nbytes:
             raise ValueError(f"recv_into(nbytes={nbytes}): give 0 to {view.nbytes}, the buffer's size in bytes")
-        if view.nbytes == 0:
-            return memoryview(bytearray())
-        with view.cast("B") as whole:
-            return whole[: nbytes or view.nbytes]
+    except BaseException:
+        view.release()
+        raise
+    if view.nbytes == 0:
+        return memoryview(bytearray())
+    if view.ndim == 1 and view.format == "B" and nbytes in (0, view.nbytes):
+        return view
+    with view, view.cast("B") as whole:
+        return whole[: nbytes or whole.nbytes]
 
 
 def fill(room: memoryview, part: bytes | memoryview) -> None:
     """Write a part where `room_in` said; what does not fit is lost."""
+    if len(part) == len(room):
+        room[:] = part
+        return
     count = min(len(room), len(part))
     room[:count] = part[:count]
 

@@ -161,6 +161,13 @@ ANSWERED_BY_SOCKET: frozenset[int] = frozenset(
     )
 )
 
+#: Options that every socket has and whose value is just that attribute of its `Options`.
+PLAIN: dict[int, str] = {
+    number: row.attribute
+    for number, row in TABLE.items()
+    if not row.types and number not in (SocketOption.HWM, SocketOption.IPV4ONLY, *SERVERS, *CURVE_KEYS)
+}
+
 
 class Options:
     """The values of one socket's options, one attribute for each row of the table."""

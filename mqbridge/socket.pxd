@@ -18,6 +18,8 @@ cdef class MessageSocket:
 
     cpdef send_followed(self, part, int flags)
 
+    cpdef send_lent(self, part, int flags)
+
     cdef _give(self, part, int flags)
 
     cdef _complete(self)

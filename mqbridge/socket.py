@@ -6,6 +6,7 @@ import errno
 import warnings
 import weakref
 from collections.abc import Iterable
+from types import GenericAlias
 from typing import Any
 
 from mqbridge.constants import PollEvent, SocketType
@@ -105,6 +106,12 @@ class MessageSocket:
         if not flags & _SNDMORE:
             self._complete()
         return sent
+
+    def send_lent(self, part: Any, flags: int) -> None:
+        """Send one part, bytes or Lent, as `send` does."""
+        self._give(part, flags)
+        if not flags & _SNDMORE:
+            self._complete()
 
     def _give(self, part: Any, flags: int) -> None:
         """Send one part, bytes or Lent, which is not a message by itself."""
@@ -349,6 +356,8 @@ class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
     _shadows: bool = False
     #: With copy=False: what has fewer bytes needs no tracker. 0: everything is tracked that is asked for.
     copy_threshold: int = COPY_THRESHOLD
+    # pyzmq's sockets are generic: `Socket[bytes]` in an annotation is to be no error when the program runs.
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(
         self,

@@ -122,7 +122,8 @@ class SocketOptions:
         if option is None:
             raise AttributeError(f"a {SocketType(self.socket_type).name} socket has no attribute or option {name!r}")
         try:
-            return self.get(option)
+            # As pyzmq has it: the attribute is of the enum, while the option is an int.
+            return SocketType(self.get(option)) if option == SocketOption.TYPE else self.get(option)
         except ZMQError as error:
             if error.errno == errno.EINVAL:
                 raise AttributeError(str(error)) from None

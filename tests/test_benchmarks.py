@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import awake, page, pictures, report
 from benchmarks.case import SAME_LIBRARY, Case, Outcome
-from benchmarks.cases import CASES
+from benchmarks.cases import BACKEND_CASES, CASES
 from benchmarks.goals import AtMost, Times
 
 # On a busy machine; on another it takes some fifteen seconds.
@@ -122,7 +122,18 @@ def test_help_names_the_cases(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
     assert all(name in done.stdout for name in CASES)
-    options = ("--quick", "--rounds", "--jobs", "--judged", "--profile", "--awake", "--json", "--keep", "--page")
+    options = (
+        "--backend",
+        "--quick",
+        "--rounds",
+        "--jobs",
+        "--judged",
+        "--profile",
+        "--awake",
+        "--json",
+        "--keep",
+        "--page",
+    )
     assert all(option in done.stdout for option in options)
 
 
@@ -206,7 +217,7 @@ def test_a_goal_against_one_who_is_not_there_is_not_judged() -> None:
 
 
 def test_every_goal_names_contestants_of_its_case() -> None:
-    for each in CASES.values():
+    for each in [*CASES.values(), *BACKEND_CASES.values()]:
         names = {contestant.name for contestant in each.contestants}
         assert each.reference in names
         for goal in each.goals:
@@ -258,3 +269,59 @@ def test_a_page_without_markers_is_refused(quick: dict[str, Any], tmp_path: Path
 
 def test_the_picture_is_drawn_or_it_is_said_why_not(quick: dict[str, Any]) -> None:
     assert ("no picture was drawn: " + pictures.missing() if pictures.missing() else "drawn in ") in quick["text"]
+
+
+# ---- pyzmq on its two backends
+
+
+def test_pyzmq_has_two_backends_wherever_it_takes_part() -> None:
+    own = {"batches", "interpreted"}
+    for name, each in CASES.items():
+        stocks = {one.name for one in each.contestants if all("zmq" in library for library in one.libraries)}
+        there = (
+            {one.name: dict(one.environment)["PYZMQ_BACKEND"] for one in BACKEND_CASES[name].contestants}
+            if (name in BACKEND_CASES)
+            else {}
+        )
+        assert (name in own and not there) or there == {
+            **dict.fromkeys(stocks, "cython"),
+            **{f"{stock} on mqbridge": "mqbridge.pyzmq" for stock in stocks},
+        }
+    assert {"asyncio-recv", "uvloop-recv", "gevent-recv", "call-events", "call-poll"} <= set(BACKEND_CASES)
+
+
+def test_backends_are_measured_and_written_into_their_page(run: Run, root: Path, tmp_path: Path) -> None:
+    names = ["push-pull-1k", "asyncio-round-trip", "uvloop-recv", "gevent-recv", "call", "tail-exit"]
+    path = tmp_path / "result.json"
+    done = run("--backend", "--quick", "--json", path, *names)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(path.read_text())
+    assert set(result["cases"]) | set(result["left_out"]) == {
+        name for name in BACKEND_CASES if name.startswith(tuple(names))
+    }
+    for found in result["cases"].values():
+        assert len(found["contestants"]) in (2, 4) and found["goals"]
+    (tmp_path / "docs").mkdir()
+    (tmp_path / page.BACKEND_PAGE).write_text((root / page.BACKEND_PAGE).read_text())
+    assert page.write_backends(path, tmp_path) == [tmp_path / page.BACKEND_PAGE]
+    text = (tmp_path / page.BACKEND_PAGE).read_text()
+    assert "| one call: get(EVENTS) | " in text
+    if "push-pull-1k" in result["cases"]:
+        assert f"| {result['cases']['push-pull-1k']['title']} (pyzmq copy=False) | " in text
+
+
+def test_a_side_has_the_backend_it_is_named_after() -> None:
+    for name, library in (("mqbridge", "mqbridge.pyzmq"), ("libzmq", "zmq.backend.cython")):
+        contestant = next(
+            each
+            for each in BACKEND_CASES["call-events"].contestants
+            if each.name.endswith(" on mqbridge") == (name == "mqbridge")
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", "import zmq; print(zmq.backend.Socket.__module__)"],
+            env={**os.environ, **dict(contestant.environment)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stdout.startswith(library), done.stderr

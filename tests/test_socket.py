@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import errno
 import gc
+import inspect
 import os
 import re
 import select
@@ -1260,3 +1261,17 @@ def test_p35_a_forked_child_can_only_close() -> None:
     command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", FORK]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert (done.stdout.strip(), done.stderr, done.returncode) == ("done", "", 0)
+
+
+def test_annotations_as_pyzmqs_are_no_error() -> None:
+    def use(context: mqbridge.Context[mqbridge.Socket[bytes]]) -> None:  # type: ignore[type-arg]
+        assert context
+
+    annotated = inspect.get_annotations(use, eval_str=True)["context"]
+    assert annotated.__origin__ is mqbridge.Context and annotated.__args__[0].__origin__ is mqbridge.Socket
+
+
+def test_the_type_is_of_the_enum_as_an_attribute() -> None:
+    with mqbridge.Context() as context, context.socket(mqbridge.SUB) as socket:
+        assert socket.type is socket.socket_type is mqbridge.SocketType.SUB
+        assert type(socket.get(mqbridge.TYPE)) is int

@@ -16,6 +16,7 @@ from benchmarks.cases import (
     imports,
     inproc,
     push_pull,
+    pyzmq_backend,
     round_trip,
     tail,
 )
@@ -23,3 +24,5 @@ from benchmarks.cases import (
 _MODULES = (round_trip, push_pull, curve, inproc, fan_out, coroutines, echo, connections, tail, busy, imports)
 
 CASES: dict[str, Case] = {case.name: case for module in _MODULES for case in module.CASES}
+# The same for pyzmq on its two backends.
+BACKEND_CASES: dict[str, Case] = {case.name: case for case in pyzmq_backend.backend_cases(CASES.values())}

@@ -40,6 +40,8 @@ cdef class Driver(Upkeep):
 
     cpdef receive(self, int timeout, view)
 
+    cpdef receive_now(self, view)
+
     cdef _receive_part(self, int timeout, view)
 
     cpdef receive_from(self, bint whole, int timeout, view)
@@ -52,6 +54,8 @@ cdef class Driver(Upkeep):
     cdef bint _take_many(self, list found, Py_ssize_t most) except -1
 
     cdef _next_part(self)
+
+    cdef _take(self)
 
     cdef _receive(self, int timeout, view)
 

@@ -174,6 +174,25 @@ class Driver(Upkeep):
         finally:
             self.leave()
 
+    def receive_now(self, view: Any) -> bytes | None:
+        """Receive one part if one is there, as `receive` with a time-out of 0; None where that raises Again."""
+        self.enter()
+        try:
+            if self._incoming is None:
+                message = self._take()
+                if message is None:
+                    self._wait_or_raise(True, 0, view, "recv")
+                    message = self.pattern.receive()
+                if message is None:
+                    return None
+                if type(message) is bytes:
+                    self.more = False
+                    return message
+                self._incoming = list(message)  # type: ignore[call-overload]
+            return self._next_part()
+        finally:
+            self.leave()
+
     def _receive_part(self, timeout: int, view: Any) -> bytes:
         if self._incoming is not None:
             return self._next_part()
@@ -249,18 +268,22 @@ class Driver(Upkeep):
             self._incoming = None
         return part
 
-    def _receive(self, timeout: int, view: Any) -> object:
+    def _take(self) -> object:
+        """Return a whole message that is there already; None if none is."""
         if self.dirty:
             self.flush()
         if self._outgoing is not None and self.pattern.lock_step:
             self.pattern.out_of_turn("recv", "send the message to its last part first")
         message = self.pattern.receive()
-        if message is None:
-            return self._receive_slowly(timeout, view)
-        self._since_look += 1
-        if self._since_look >= _LOOK_EVERY:
-            self._look()
+        if message is not None:
+            self._since_look += 1
+            if self._since_look >= _LOOK_EVERY:
+                self._look()
         return message
+
+    def _receive(self, timeout: int, view: Any) -> object:
+        message = self._take()
+        return self._receive_slowly(timeout, view) if message is None else message
 
     def _receive_slowly(self, timeout: int, view: Any) -> object:
         until = self._until(timeout, self.options.rcvtimeo)

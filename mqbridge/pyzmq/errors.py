@@ -22,23 +22,40 @@ def zmq_errno() -> int:
     return number
 
 
+# Again, ContextTerminated and ZMQError of pyzmq, known when the first error is raised: at import time its own modules
+# may be half done.
+_classes: tuple[Any, Any, Any] | None = None
+
+
+def _find_classes() -> tuple[Any, Any, Any]:
+    global _classes
+    from zmq.error import Again, ContextTerminated, ZMQError
+
+    _classes = Again, ContextTerminated, ZMQError
+    return _classes
+
+
+def would_block() -> Exception:
+    """Return pyzmq's error for what would have to wait, and note its number."""
+    _last.number = errno.EAGAIN
+    return (_classes or _find_classes())[0](errno.EAGAIN)  # type: ignore[no-any-return]
+
+
 def translated(error: errors.ZMQError) -> Exception:
     """Return pyzmq's error for one of the engine's, and note its number.
 
     Its text begins as libzmq's does; what was wrong, and what to do, comes after that.
     """
-    # At import time pyzmq's own modules may be half done.
-    from zmq.error import Again, ContextTerminated, ZMQError
-
     number = error.errno or 0
-    _last.number = number
     if number == errno.EAGAIN:
-        return Again(errno.EAGAIN)
+        return would_block()
+    _last.number = number
+    _, terminated, general = _classes or _find_classes()
     if number == Errno.ETERM:
-        return ContextTerminated(int(Errno.ETERM))
+        return terminated(int(Errno.ETERM))  # type: ignore[no-any-return]
     plain = strerror(number)
     told = error.strerror
-    return ZMQError(number, plain if told == plain else f"{plain}: {told}")
+    return general(number, plain if told == plain else f"{plain}: {told}")  # type: ignore[no-any-return]
 
 
 @contextmanager

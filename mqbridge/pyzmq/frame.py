@@ -13,7 +13,8 @@ from mqbridge.frame import Use, came_by, read_option
 from mqbridge.message import as_bytes
 from mqbridge.pyzmq.errors import translated
 
-# Of pyzmq, known when the first frame is received.
+# pyzmq and what is used of it, known when the first frame is made: it may be half done when this is imported.
+_zmq: Any = None
 _frame_class: Any = None
 _finished: Any = None
 
@@ -82,8 +83,8 @@ class Frame(Memory):
     def __init__(
         self, data: Any = None, track: bool = False, copy: Any = None, copy_threshold: Any = None, **kwargs: Any
     ) -> None:
-        import zmq
-
+        if _zmq is None:
+            _find_pyzmq()
         self.more = False
         self.tracker: Any = None
         self.tracker_event: Any = None
@@ -92,10 +93,10 @@ class Frame(Memory):
         self._buffer: Any = None
         held = b"" if data is None else as_bytes(data)
         if copy is None:
-            threshold = zmq.COPY_THRESHOLD if copy_threshold is None else copy_threshold
+            threshold = _zmq.COPY_THRESHOLD if copy_threshold is None else copy_threshold
             copy = bool(threshold) and len(held) < threshold
         if track:
-            self.tracker = zmq._FINISHED_TRACKER
+            self.tracker = _finished
         if data is None or copy:
             # What comes from somebody else's bytes is never those.
             Memory.__init__(self, bytes(memoryview(held)) if held is data else held)
@@ -103,7 +104,7 @@ class Frame(Memory):
         self._hold = Hold(data, track)
         if track:
             self.tracker_event = self._hold.event
-            self.tracker = zmq.MessageTracker(self.tracker_event)
+            self.tracker = _zmq.MessageTracker(self.tracker_event)
         Memory.__init__(self, held, held is data)
 
     def __copy__(self) -> Any:
@@ -159,14 +160,19 @@ class Frame(Memory):
         raise translated(ZMQError(errno.EINVAL, f"set({option!r}, {value!r}): no option of a frame can be set"))
 
 
+def _find_pyzmq() -> None:
+    global _zmq, _frame_class, _finished
+    import zmq
+
+    _frame_class = zmq.Frame
+    _finished = zmq._FINISHED_TRACKER
+    _zmq = zmq
+
+
 def received(part: Any, more: bool, pipe: Any, track: bool) -> Any:
     """Return a `zmq.Frame` with a part that has come by a pipe."""
-    global _frame_class, _finished
-    if _frame_class is None:
-        import zmq
-
-        _frame_class = zmq.Frame
-        _finished = zmq._FINISHED_TRACKER
+    if _zmq is None:
+        _find_pyzmq()
     made = _frame_class.__new__(_frame_class)
     made.hold(part, more, pipe, _finished if track else None)
     return made

@@ -34,6 +34,13 @@ def zmq_poll(sockets: list[tuple[Any, int]], timeout: int = -1) -> list[tuple[An
     """
     if not sockets:
         return []
+    answers: list[tuple[Any, int]] = []
+    try:
+        # Something is ready more often than not, or nobody is to wait: then nothing has to be registered first.
+        if _look(sockets, answers) and (answers or timeout == 0):
+            return answers
+    except ZMQError as error:
+        raise translated(error) from None
     named = [(item if isinstance(item, Socket) else _descriptor(item), flags) for item, flags in sockets]
     wanted: dict[Any, int] = {}
     for item, flags in named:
@@ -43,12 +50,23 @@ def zmq_poll(sockets: list[tuple[Any, int]], timeout: int = -1) -> list[tuple[An
         found = dict(wait_for(list(wanted.items()), timeout))
     except ZMQError as error:
         raise translated(error) from None
-    answers = []
     for item, flags in named:
         ready = found.get(item._made() if isinstance(item, Socket) else item, 0) & (flags | POLLERR)
         if ready:
             answers.append((item, ready))
     return answers
+
+
+def _look(sockets: Any, answers: list[tuple[Any, int]]) -> bool:
+    """Add the sockets that are ready to `answers`; return whether all items are sockets. Else none was looked at."""
+    for item, _ in sockets:
+        if not isinstance(item, Socket):
+            return False
+    for item, flags in sockets:
+        ready = item.ready(flags)
+        if ready:
+            answers.append((item, ready))
+    return True
 
 
 def _descriptor(item: Any) -> int:

@@ -25,4 +25,6 @@ cdef class Socket:
 
     cpdef get(self, int option)
 
+    cpdef int ready(self, int flags) except -1
+
     cpdef _made(self)

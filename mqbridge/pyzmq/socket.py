@@ -6,8 +6,10 @@ from typing import Any
 
 import mqbridge.socket
 from mqbridge.errors import ZMQError
+from mqbridge.frame import lent
 from mqbridge.message import as_bytes
-from mqbridge.pyzmq.errors import closed, translated
+from mqbridge.options import PLAIN
+from mqbridge.pyzmq.errors import closed, translated, would_block
 from mqbridge.pyzmq.frame import Frame, Left, received
 from mqbridge.pyzmq.unused_options import UNUSED, get_unused, set_unused
 
@@ -72,7 +74,8 @@ class Socket:
     def send(self, data: Any, flags: int = 0, copy: bool = True, track: bool = False) -> Any:
         """Send one part of a message; see `zmq.Socket.send`.
 
-        Bytes, and what is sent with copy=False, are not copied; other buffers are, once.
+        Bytes are never copied; other buffers are with copy=True, and where `copy_threshold` or the socket's type ask
+        for it.
         """
         if self._driver is None:
             raise closed(self)
@@ -95,22 +98,34 @@ class Socket:
             else:
                 data.sends(self._ours.send_followed(data.now(), flags))
             return data.tracker
-        part = as_bytes(data)
-        if not copy and (not self.copy_threshold or len(part) >= self.copy_threshold):
-            if track:
-                return _tracker(Left(self._ours.send_followed(part, flags)))
-            self._ours.send(part, flags)
+        if copy:
+            self._ours.send(bytes(data) if type(data) is bytearray else as_bytes(data), flags)
             return None
-        self._ours.send(part, flags)
-        return None if copy else _finished()
+        threshold = self.copy_threshold
+        part: Any = lent(data, threshold) if self._driver.pattern.lends == 0 else as_bytes(data)
+        if type(part) is not bytes:
+            self._driver.lends = True
+        elif threshold and len(part) < threshold:
+            self._ours.send(part, flags)
+            return _finished()
+        if track:
+            return _tracker(Left(self._ours.send_followed(part, flags)))
+        self._ours.send_lent(part, flags)
+        return None
 
     def recv(self, flags: int = 0, copy: bool = True, track: bool = False) -> Any:
         """Receive one part of a message: bytes, or with copy=False a `zmq.Frame`; see `zmq.Socket.recv`."""
         if self._driver is None:
             raise closed(self)
         try:
+            if copy and not flags & _DONTWAIT:
+                return self._driver.receive(_FROM_OPTIONS, self._ours._view)
             if copy:
-                return self._driver.receive(0 if flags & _DONTWAIT else _FROM_OPTIONS, self._ours._view)
+                # Who does not wait is often told that nothing is there, so that is to cost little.
+                part = self._driver.receive_now(self._ours._view)
+                if part is None:
+                    raise would_block()
+                return part
             parts, more, pipe = self._driver.receive_from(
                 False, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._ours._view
             )
@@ -156,8 +171,12 @@ class Socket:
         try:
             if option == _EVENTS:
                 return self._driver.events(self._ours._view)
-            if option == _RCVMORE and not self._driver.stopped:
-                return int(self._driver.more)
+            if not self._driver.stopped:
+                if option == _RCVMORE:
+                    return int(self._driver.more)
+                attribute = PLAIN.get(option)
+                if attribute is not None:
+                    return getattr(self._driver.options, attribute)
             if option == _FD and self._ours._view is None and not self._driver.stopped:
                 self._ours._view = self._driver.view(True)
             return self._made().get(option) if option not in UNUSED else get_unused(self._driver, option)
@@ -166,6 +185,13 @@ class Socket:
                 # Told once; a loop that goes on watching does not spin.
                 self._ours._view.signaler.clear()
             raise translated(error) from None
+
+    def ready(self, flags: int) -> int:
+        """Return which of POLLIN and POLLOUT in `flags` the socket is ready for, and leave the edge of FD as it is."""
+        if self._driver is None:
+            raise closed(self)
+        found: int = self._driver.events(None) & flags
+        return found
 
     # ---- endpoints
 

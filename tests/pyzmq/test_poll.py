@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +30,37 @@ def test_sockets_and_files_in_their_order(zmq: Any, pair: tuple[Any, Any]) -> No
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_a_poll_leaves_the_edge_to_the_loop(zmq: Any, pair: tuple[Any, Any]) -> None:
+    one, two = pair
+    fd = two.fd
+    two.get(zmq.EVENTS)
+    one.send(b"x")
+    assert two.poll(10_000) == two.poll(0) == zmq.POLLIN
+    assert select.select([fd], [], [], 10)[0]
+    assert two.get(zmq.EVENTS) & zmq.POLLIN
+
+
+def test_a_long_time_out_is_one(zmq: Any, pair: tuple[Any, Any]) -> None:
+    one, two = pair
+    one.send(b"x")
+    # More than a C int has.
+    assert zmq.backend.zmq_poll([(two, zmq.POLLIN)], 2**40) == [(two, zmq.POLLIN)]
+
+
+def test_a_terminated_context_ends_a_look(zmq: Any) -> None:
+    context = zmq.Context()
+    socket = context.socket(zmq.PULL)
+    thread = threading.Thread(target=context.term)
+    thread.start()
+    try:
+        with pytest.raises(zmq.ContextTerminated):
+            while True:
+                zmq.backend.zmq_poll([(socket, zmq.POLLIN)], 0)
+    finally:
+        socket.close()
+        thread.join()
 
 
 def test_nothing_to_wait_for(zmq: Any) -> None:

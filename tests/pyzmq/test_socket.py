@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import select
+import threading
 import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from mqbridge.options import PLAIN
+from mqbridge.pyzmq.unused_options import UNUSED
 
 Wait = Callable[..., None]
 
@@ -160,6 +164,70 @@ def test_a_closed_socket_is_none(zmq: Any, context: Any) -> None:
         assert error.value.errno == zmq.ENOTSOCK
 
 
+def test_whoever_does_not_wait_is_told_that_nothing_is_there(zmq: Any, pair: tuple[Any, Any], wait_for: Wait) -> None:
+    one, two = pair
+    fd = two.fd
+    for copy in (True, False):
+        with pytest.raises(zmq.Again) as error:
+            two.recv(zmq.DONTWAIT, copy=copy)
+        assert error.value.errno == zmq.EAGAIN == zmq.zmq_errno()
+        assert str(error.value) == "Resource temporarily unavailable"
+    one.send_multipart([b"a", b"b"])
+    assert two.poll(10_000) == zmq.POLLIN
+    assert (two.recv(zmq.DONTWAIT), two.rcvmore) == (b"a", 1)
+    assert (two.recv(zmq.DONTWAIT), two.rcvmore) == (b"b", 0)
+    # That Again was the end of what is there: the next message makes an edge.
+    with pytest.raises(zmq.Again):
+        two.recv(zmq.DONTWAIT)
+    one.send(b"c")
+    wait_for(lambda: readable(fd))
+    assert two.recv() == b"c"
+
+
+def test_out_of_turn_is_told_before_that_nothing_is_there(zmq: Any, context: Any) -> None:
+    with context.socket(zmq.REQ) as socket, pytest.raises(zmq.ZMQError) as error:
+        socket.recv(zmq.DONTWAIT)
+    assert error.value.errno == zmq.EFSM
+
+
+@pytest.mark.parametrize("track", [True, False])
+def test_a_large_buffer_is_lent_until_it_has_left(zmq: Any, context: Any, track: bool, wait_for: Wait) -> None:
+    buffer = bytearray(b"x" * 200_000)
+    with context.socket(zmq.PUSH) as push, context.socket(zmq.PULL) as pull:
+        pull.rcvtimeo, push.linger = 10_000, 0
+        pull.bind("tcp://127.0.0.1:*")
+        # There is nobody yet, so that nothing is written.
+        push.connect("tcp://127.0.0.1:1")
+        tracker = push.send(buffer, copy=False, track=track)
+        with pytest.raises(BufferError):
+            buffer.append(0)
+        if track:
+            assert not tracker.done
+        else:
+            assert tracker is None
+        buffer[0] = ord("y")
+        push.disconnect("tcp://127.0.0.1:1")
+        push.connect(pull.last_endpoint.decode())
+        push.send(buffer, copy=False)
+        assert pull.recv()[:2] == b"yx"
+        if track:
+            wait_for(lambda: tracker.done)
+
+
+def test_options_answered_at_once_are_those_of_the_socket(zmq: Any, context: Any) -> None:
+    with context.socket(zmq.DEALER) as socket:
+        inner = socket._made()
+        assert zmq.LINGER in PLAIN and zmq.RCVTIMEO in PLAIN and zmq.EVENTS not in PLAIN
+        for option in PLAIN:
+            if option not in UNUSED:
+                assert socket.get(option) == inner.get(option)
+        socket.rcvtimeo = 5
+        assert socket.rcvtimeo == inner.get(zmq.RCVTIMEO) == 5
+    with pytest.raises(zmq.ZMQError) as error:
+        socket.get(zmq.RCVTIMEO)
+    assert error.value.errno == zmq.ENOTSOCK
+
+
 def readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
 
@@ -221,6 +289,25 @@ def test_unclosed_sockets_are_closed_with_a_warning(zmq: Any, context: Any) -> N
     with pytest.warns(ResourceWarning, match="Unclosed socket"):
         del socket
     assert inner.closed
+
+
+def test_a_close_wakes_the_thread_that_waits(zmq: Any, context: Any, wait_for: Wait) -> None:
+    socket = context.socket(zmq.PULL)
+    socket.bind("inproc://nobody")
+    errors: list[Any] = []
+
+    def wait() -> None:
+        try:
+            socket.recv()
+        except zmq.ZMQError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_for(lambda: socket._made()._driver.waiters)
+    socket.close()
+    thread.join()
+    assert [error.errno for error in errors] == [zmq.ENOTSOCK]
 
 
 def test_linger_without_a_meaning_is_not_heeded(zmq: Any, context: Any) -> None:

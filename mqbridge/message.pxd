@@ -1,0 +1,9 @@
+cpdef bytes as_bytes(data)
+
+cpdef owned(tuple message)
+
+cpdef as_message(parts)
+
+cpdef room_in(buffer, nbytes)
+
+cpdef fill(room, part)
