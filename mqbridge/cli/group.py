@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
+from mqbridge.cli.command import SETTINGS
+from mqbridge.cli.failures import translated
 from mqbridge.version import __version__
 
 # Name: module, whose `command` it is; and the line for the list of commands.
@@ -31,8 +34,12 @@ class Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        with translated():
+            return super().invoke(ctx)
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Group, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="mqbridge")
 def mqbridge() -> None:
     """ZeroMQ from the terminal."""
