@@ -19,6 +19,8 @@ from mqbridge.sodium import curve_keypair
 #: The environment's variable with the password for PLAIN.
 PASSWORD = "MQBRIDGE_PLAIN_PASSWORD"
 _KEY_TEXT = 40
+# Bytes of a user and of a password (RFC 24).
+_LONGEST = 255
 _FILE = click.Path(exists=True, dir_okay=False)
 
 #: The options, whose values go into `Security`.
@@ -105,10 +107,11 @@ class Security:
             self.users = users(plain_server)
             self.options = {"plain_server": True}
         elif plain_user is not None:
-            self.options = {
-                "plain_username": plain_user.encode(),
-                "plain_password": password(plain_password_file).encode(),
-            }
+            secret = password(plain_password_file).encode()
+            for what, value in (("user", plain_user.encode()), ("password", secret)):
+                if not 1 <= len(value) <= _LONGEST:
+                    raise Failure(f"the {what} for PLAIN has {len(value)} bytes; it may have 1 to {_LONGEST}")
+            self.options = {"plain_username": plain_user.encode(), "plain_password": secret}
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Security:

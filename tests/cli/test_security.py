@@ -62,14 +62,21 @@ def test_curve_for_some(tmp_path: Path) -> None:
 
 def test_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     users, password = tmp_path / "users", tmp_path / "password"
-    users.write_text("# who may\n\nalice:rab:bit\nbob:\n")
+    users.write_text("# who may\n\nalice:rab:bit\nbob:carrot\n")
     password.write_text("rab:bit\n")
     server = Security(plain_server=str(users))
     assert exchange(server, Security(plain_user="alice", plain_password_file=str(password)))
     monkeypatch.setenv(PASSWORD, "wrong")
     assert not exchange(server, Security(plain_user="alice"))
-    monkeypatch.setenv(PASSWORD, "")
+    monkeypatch.setenv(PASSWORD, "carrot")
     assert exchange(server, Security(plain_user="bob"))
+    for user, secret, why in [
+        ("bob", "", "the password for PLAIN has 0 bytes"),
+        ("b" * 256, "x", "the user for PLAIN"),
+    ]:
+        monkeypatch.setenv(PASSWORD, secret)
+        with pytest.raises(Failure, match=why):
+            Security(plain_user=user)
 
 
 @pytest.mark.parametrize(
