@@ -11,8 +11,17 @@ from mqbridge.cli.command import SETTINGS
 from mqbridge.cli.failures import translated
 from mqbridge.version import __version__
 
-# Name: module, whose `command` it is; and the line for the list of commands.
-COMMANDS: dict[str, tuple[str, str]] = {}
+# Name: module, whose `command` it is (or what comes after a colon); and the line for the list of commands.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "send": ("mqbridge.cli.send", "Send messages from a socket of any type."),
+    "recv": ("mqbridge.cli.recv", "Receive messages at a socket of any type."),
+    "pub": ("mqbridge.cli.send:pub", "Publish messages."),
+    "sub": ("mqbridge.cli.recv:sub", "Subscribe, and show what is published."),
+    "push": ("mqbridge.cli.send:push", "Send messages to PULL sockets, in turn."),
+    "pull": ("mqbridge.cli.recv:pull", "Receive from PUSH sockets."),
+    "req": ("mqbridge.cli.req", "Send requests, and show the replies."),
+    "rep": ("mqbridge.cli.rep", "Show requests, and reply to them."),
+}
 
 
 class Group(click.Group):
@@ -22,11 +31,7 @@ class Group(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
+        return load(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if not COMMANDS:
@@ -37,6 +42,14 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         with translated():
             return super().invoke(ctx)
+
+
+def load(name: str) -> click.Command:
+    """Import a command."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command = getattr(importlib.import_module(module), attribute or "command")
+    assert isinstance(command, click.Command)
+    return command
 
 
 @click.group(cls=Group, context_settings=SETTINGS)
