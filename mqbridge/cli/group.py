@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("mqbridge.cli.recv:pull", "Receive from PUSH sockets."),
     "req": ("mqbridge.cli.req", "Send requests, and show the replies."),
     "rep": ("mqbridge.cli.rep", "Show requests, and reply to them."),
+    "proxy": ("mqbridge.cli.proxy", "Pass messages on between two endpoints."),
+    "keys": ("mqbridge.cli.keys", "Make a key pair for CURVE."),
 }
 
 

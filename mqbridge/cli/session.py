@@ -148,7 +148,11 @@ class Session:
     def _tell_totals(self) -> None:
         took = time.monotonic() - self.begun
         rate = f", {self.messages / took:,.0f}/s" if self.messages > 1 else ""
-        say(f"{self.messages:,} messages, {self.bytes:,} bytes in {took:.3f} s{rate}", "bold", "total")
+        say(
+            f"{self.messages:,} message{'s' * (self.messages != 1)}, {self.bytes:,} bytes in {took:.3f} s{rate}",
+            "bold",
+            "total",
+        )
 
     # ---- waiting
 

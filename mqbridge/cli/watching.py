@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections import Counter
 from typing import Any
+
+from rich.text import Text
 
 from mqbridge.cli.console import error_console
 from mqbridge.cli.durations import milliseconds
 from mqbridge.cli.failures import TimedOut
 from mqbridge.cli.signals import Signals
-from mqbridge.constants import POLLIN, Event, SocketOption, SocketType
+from mqbridge.constants import POLLIN, Event, MessageOption, SocketOption, SocketType
 from mqbridge.errors import Again, ZMQError
 from mqbridge.monitor import Monitor, MonitorEvent
+from mqbridge.poller import Poller
+from mqbridge.transports.streams import peer_text
 
 _DONTWAIT = 1
 _COMING = Event.HANDSHAKE_SUCCEEDED | Event.DISCONNECTED
@@ -35,9 +39,12 @@ class Watcher:
         The socket.
     wanted
         Whether anything is told.
+    role
+        What the socket is called, where there are several.
     """
 
-    def __init__(self, socket: Any, wanted: bool) -> None:
+    def __init__(self, socket: Any, wanted: bool, role: str = "") -> None:
+        self._role = role
         self._monitor = Monitor(socket) if wanted else None
         self._socket = socket
         if self._monitor is not None:
@@ -46,7 +53,7 @@ class Watcher:
 
     def _tell(self, monitor: Monitor) -> None:
         for event in monitor:
-            tell(event)
+            tell(event, self._role)
 
     def close(self) -> None:
         """Close the socket, and wait until its last event was told."""
@@ -57,18 +64,18 @@ class Watcher:
             self._monitor.close()
 
 
-def tell(event: MonitorEvent) -> None:
-    """Write an event to stderr."""
+def tell(event: MonitorEvent, role: str = "") -> None:
+    """Write an event to stderr, with the role of its socket where there are several."""
     now = time.time()
     name = event.event.name if event.event else "MISSED"
     style = "red" if event.event in _FAILURES else "green" if event.event == Event.HANDSHAKE_SUCCEEDED else "cyan"
     about = str(event).removeprefix(name or "")
     if event.peer is not None and event.event == Event.HANDSHAKE_SUCCEEDED:
         about += f" ({event.peer.socket_type})"
-    console = error_console()
-    clock = f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now % 1 * 1000):03d}"
-    console.print(f"[dim]{clock}[/] [{style}]{name}[/]", end="")
-    console.print(about, markup=False, highlight=False, soft_wrap=True)
+    clock = f"{time.strftime('%H:%M:%S', time.localtime(now))}.{int(now % 1 * 1000):03d} "
+    # In one piece, since others may write to the same terminal.
+    text = Text.assemble((clock, "dim"), (f"{role} " if role else "", "bold"), (name or "", style), about)
+    error_console().print(text, soft_wrap=True)
 
 
 class Peers:
@@ -86,23 +93,29 @@ class Peers:
         self._socket = socket
         self._named = named
         self._publishes = socket.socket_type == SocketType.XPUB
-        #: How many are there.
-        self.count = 0
-        self._topics: Counter[tuple[str, bytes]] = Counter()
         if self._publishes:
             # Each subscriber is told of, also of a topic that others have.
             socket.set(SocketOption.XPUB_VERBOSE, 1)
-            self._events: Any = socket
-        else:
-            self._events = Monitor(socket, _COMING)
+        self._monitor = Monitor(socket, _COMING)
+        # By the descriptors of their connections.
+        self._here: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        """How many are there."""
+        return len(self._here)
 
     def wait(self, wanted: int, timeout: float | None, signals: Signals) -> None:
         """Wait until there are as many. Raises TimedOut."""
+        poller = Poller()
+        poller.register(self._monitor, POLLIN)
+        if self._publishes:
+            poller.register(self._socket, POLLIN)
         until = None if timeout is None else time.monotonic() + timeout
         while self.count < wanted:
             left = None if until is None else max(0.0, until - time.monotonic())
             with signals.waiting():
-                found = self._events.poll(None if left is None else milliseconds(left), POLLIN)
+                found = poller.poll(None if left is None else milliseconds(left))
             if not found:
                 who = "subscribers" if self._publishes else "peers"
                 raise TimedOut(f"{self.count} of {wanted} {who} came within {timeout:g} s (--timeout)")
@@ -110,45 +123,36 @@ class Peers:
 
     def look(self) -> None:
         """Take note of who has come and gone, without waiting."""
-        while True:
-            try:
-                if self._publishes:
-                    self._subscribed(self._events.recv(_DONTWAIT, copy=False))
-                else:
-                    self._came(self._events.recv(_DONTWAIT))
-            except Again:
-                return
+        with contextlib.suppress(Again):
+            while self._publishes:
+                self._subscribed(self._socket.recv(_DONTWAIT, copy=False))
+        with contextlib.suppress(Again):
+            while True:
+                self._came(self._monitor.recv(_DONTWAIT))
 
     def _subscribed(self, frame: Any) -> None:
-        message = frame.bytes
-        if message[:1] != b"\x01":
-            return
-        # The same topic from the same address, once more: ipc has one address for all sockets of a process.
-        self._topics[peer_address(frame), message[1:]] += 1
-        by_address: dict[str, int] = {}
-        for (peer, _), times in self._topics.items():
-            by_address[peer] = max(by_address.get(peer, 0), times)
-        self.count = sum(by_address.values())
+        if frame.bytes[:1] == b"\x01":
+            with contextlib.suppress(ZMQError):  # it has gone already
+                self._here.add(frame.get(MessageOption.SRCFD))
 
     def _came(self, event: MonitorEvent) -> None:
-        if self._named is not None and (event.peer is None or event.peer.routing_id != self._named):
-            return
-        self.count += 1 if event.event == Event.HANDSHAKE_SUCCEEDED else -1 if event.event == Event.DISCONNECTED else 0
+        if event.event == Event.DISCONNECTED:
+            self._here.discard(event.value)
+        elif event.event == Event.HANDSHAKE_SUCCEEDED and not self._publishes:
+            if self._named is None or (event.peer is not None and event.peer.routing_id == self._named):
+                self._here.add(event.value)
 
     def __enter__(self) -> Peers:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._publishes:
-            if not self._socket.closed:
-                self._socket.set(SocketOption.XPUB_VERBOSE, 0)
-        else:
-            self._events.close()
+        if self._publishes and not self._socket.closed:
+            self._socket.set(SocketOption.XPUB_VERBOSE, 0)
+        self._monitor.close()
 
 
 def peer_address(frame: Any) -> str:
     """Return the address of the peer that a frame came from; "" if it is not known."""
-    try:
-        return str(frame.get("Peer-Address"))
-    except ZMQError:
-        return ""
+    with contextlib.suppress(ZMQError):
+        return peer_text(frame.get(MessageOption.SRCFD)) or str(frame.get("Peer-Address"))
+    return ""
