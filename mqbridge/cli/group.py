@@ -13,6 +13,7 @@ from mqbridge.version import __version__
 
 # Name: module, whose `command` it is (or what comes after a colon); and the line for the list of commands.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("mqbridge.cli.demo.command", "Run a service on every loop that is installed."),
     "send": ("mqbridge.cli.send", "Send messages from a socket of any type."),
     "recv": ("mqbridge.cli.recv", "Receive messages at a socket of any type."),
     "pub": ("mqbridge.cli.send:pub", "Publish messages."),
