@@ -30,6 +30,12 @@ def run_rep(options: dict[str, Any]) -> None:
     reply: str | None = options.pop("reply")
     echo: bool = options.pop("echo")
     command: str | None = options.pop("command")
+    if sum((reply is not None, echo, command is not None)) > 1:
+        raise click.UsageError("--reply, --echo and --exec: give one of them")
+    if reply is not None and options["files"]:
+        raise click.UsageError("--reply and --file: give one of them")
+    if command is not None and options["null"]:
+        raise click.UsageError("--exec and --null: a command's output is one message")
     source = Source(
         data=() if reply is None else (reply,),
         files=options.pop("files"),
@@ -38,10 +44,6 @@ def run_rep(options: dict[str, Any]) -> None:
         null=options["null"],
         repeat=reply is not None,
     )
-    if sum((reply is not None, echo, command is not None)) > 1:
-        raise click.UsageError("--reply, --echo and --exec: give one of them")
-    if command is not None and options["null"]:
-        raise click.UsageError("--exec and --null: a command's output is one message")
     with Output.of(options) as output, Session("REP", options) as session:
         session.attach()
         if echo:

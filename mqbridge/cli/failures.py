@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import click
+from rich.text import Text
 
 from mqbridge.cli import statuses
 from mqbridge.cli.console import error_console
@@ -57,9 +58,8 @@ class Ended(BaseException):
 
 def say(text: str, style: str = "bold red", label: str = "error") -> None:
     """Write a line to stderr, which begins with what it is."""
-    console = error_console()
-    console.print(f"[{style}]{label}:[/]", end=" ")
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    # In one piece, since others may write to the same terminal.
+    error_console().print(Text.assemble((f"{label}:", style), " ", text), soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -40,8 +40,7 @@ class Pace:
             return most
         now = time.monotonic()
         if now < self._due:
-            with signals.waiting():
-                time.sleep(max(self._due - now, _TICK))
+            signals.wait(max(self._due - now, _TICK))
             now = time.monotonic()
         self._due = max(self._due, now - _LATE) if self._due else now
         found = min(most, int((now - self._due) / self.gap) + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 from contextlib import ExitStack
 
 import click
@@ -83,11 +82,8 @@ def command(
         proxy = stack.enter_context(LoopProxy(*sockets))
         if verbose or error_console().is_terminal:
             stack.callback(lambda: tell_totals(proxy.statistics()))
-        poll = select.poll()
-        poll.register(proxy.fileno(), select.POLLIN)
         while True:
-            with signals.waiting():
-                poll.poll()
+            signals.wait(fd=proxy.fileno())
             proxy.turn()
 
 

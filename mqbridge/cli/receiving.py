@@ -51,10 +51,11 @@ def run_recv(kind: str, options: dict[str, Any], topics: tuple[str, ...] = ()) -
         with Progress(progress, count, noisy=output.terminal) as shown:
             while count is None or session.messages < count:
                 most = _BATCH if count is None else min(_BATCH, count - session.messages)
-                session.wait(POLLIN, "no message came")
+                session.signals.check()
                 try:
                     messages, received = take(session.socket, most, output.wants_peers)
                 except Again:
+                    session.wait(POLLIN, "no message came")
                     continue
                 output.write(messages, received)
                 shown.add(len(messages), session.count(messages))

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mqbridge.cli.answering import run_rep
 from mqbridge.cli.command import Command
 from mqbridge.cli.receiving import NO_RECEIVERS, RECEIVERS, receiving_options, run_recv, topic_option
 from mqbridge.cli.session import check_type
@@ -39,7 +40,14 @@ def command(kind: str, topics: tuple[str, ...], **options: Any) -> None:
     An ENDPOINT is tcp://HOST:PORT or ipc://FILE. PULL, XPUB and ROUTER bind, the others connect; @ENDPOINT binds and
     '>ENDPOINT' connects, whatever the type. Each message is written as soon as it is there.
     """
-    run_recv(kind, options, topics)
+    if kind == "REP":
+        if topics:
+            raise click.UsageError("--topic is for SUB and XSUB")
+        # A REP has to reply, so it does: nothing.
+        del options["progress"]
+        run_rep({**options, "reply": "", "echo": False, "command": None, "files": (), "input_format": "text"})
+    else:
+        run_recv(kind, options, topics)
 
 
 @click.command(

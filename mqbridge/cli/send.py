@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mqbridge.cli.asking import run_req
 from mqbridge.cli.command import Command
 from mqbridge.cli.sending import NO_SENDERS, SENDERS, run_send, sending_options, to_option, topic_options
 from mqbridge.cli.session import check_type
@@ -42,7 +43,14 @@ def command(
     An ENDPOINT is tcp://HOST:PORT or ipc://FILE. PUB, XPUB and ROUTER bind, the others connect; @ENDPOINT binds and
     '>ENDPOINT' connects, whatever the type. Everything has been written to the peers when the command ends.
     """
-    run_send(kind, options, to, topics, prefixes, drop)
+    if kind == "REQ":
+        if topics or prefixes or to is not None:
+            raise click.UsageError("--topic, --prefix and --to are not for REQ")
+        # A REQ has to receive its replies, so they are shown.
+        del options["progress"]
+        run_req({**options, "format_name": "text", "output": None, "quiet": False})
+    else:
+        run_send(kind, options, to, topics, prefixes, drop)
 
 
 @click.command(

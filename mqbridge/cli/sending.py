@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
 
 from mqbridge.cli.command import together
-from mqbridge.cli.durations import milliseconds
 from mqbridge.cli.failures import TimedOut
 from mqbridge.cli.formats import Message
 from mqbridge.cli.pacing import Pace, pacing_options
@@ -140,12 +140,16 @@ def _send_batch(session: Session, messages: list[Message], pace: Pace, shown: Pr
 
 
 def _send_one(session: Session, message: Message) -> int:
-    session.socket.sndtimeo = milliseconds(session.timeout)
-    try:
-        with session.signals.waiting():
-            return session.socket.send_many([message])
-    except Again:
-        raise TimedOut(f"the peer took no message within {session.timeout:g} s (--timeout)") from None
+    """Send to the peer of a ROUTER that has no room: a try each time anything has happened."""
+    until = None if session.timeout is None else time.monotonic() + session.timeout
+    while True:
+        try:
+            return session.socket.send_many([message], _DONTWAIT)
+        except Again:
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimedOut(f"the peer took no message within {session.timeout:g} s (--timeout)") from None
+            session.signals.wait(left, session.socket.send_fd)
 
 
 def forget_subscriptions(socket: Any) -> None:

@@ -17,10 +17,11 @@ from mqbridge.cli.failures import Ended, TimedOut, say
 from mqbridge.cli.security import Security, security_options
 from mqbridge.cli.signals import Signals
 from mqbridge.cli.watching import Watcher
-from mqbridge.constants import SocketOption, SocketType
+from mqbridge.constants import POLLIN, SocketOption, SocketType
 from mqbridge.context import Context
 from mqbridge.engine.tracking import Sent
 from mqbridge.options import TABLE
+from mqbridge.poller import wait_for
 from mqbridge.socket import Socket
 
 #: Seconds that a peer may take to say goodbye when everything has been written.
@@ -159,7 +160,10 @@ class Session:
     def wait(self, events: int, what: str) -> None:
         """Wait until the socket can receive (POLLIN) or send (POLLOUT). Raises TimedOut after `--timeout`."""
         with self.signals.waiting():
-            found = self.socket.poll(None if self.timeout is None else milliseconds(self.timeout), events)
+            found = wait_for(
+                [(self.socket, events), (self.signals.fd, POLLIN)],
+                None if self.timeout is None else milliseconds(self.timeout),
+            )
         if not found:
             raise TimedOut(f"{what} within {self.timeout:g} s (--timeout)")
 

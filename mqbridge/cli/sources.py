@@ -181,8 +181,8 @@ class Source:
                 reader = self._format.read_with(**self._options)
                 try:
                     while True:
-                        with signals.waiting():
-                            chunk = os.read(fd, _CHUNK)
+                        signals.wait(fd=fd)
+                        chunk = os.read(fd, _CHUNK)
                         if not chunk:
                             break
                         self.read += len(chunk)

@@ -109,6 +109,7 @@ class Peers:
         """Wait until there are as many. Raises TimedOut."""
         poller = Poller()
         poller.register(self._monitor, POLLIN)
+        poller.register(signals.fd, POLLIN)
         if self._publishes:
             poller.register(self._socket, POLLIN)
         until = None if timeout is None else time.monotonic() + timeout
