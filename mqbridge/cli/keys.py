@@ -58,7 +58,7 @@ def save_pair(name: str, force: bool) -> tuple[str, str]:
         path = f"{name}.{ending}"
         if not force and os.path.exists(path):
             raise Failure(f"{path} is there already; choose another name, or --force")
-    return create_certificates(directory or ".", base)
+    return create_certificates(directory, base)
 
 
 def public_of(source: str) -> str:
