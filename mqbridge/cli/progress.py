@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ class Progress:
     Parameters
     ----------
     wanted
-        Whether it is shown; None: if stderr is a terminal and messages do not go to one, too.
+        Whether it is shown; None: if stderr is a terminal that is ours now, and messages do not go to one, too.
     total
         How much there will be, if that is known.
     done
@@ -39,7 +40,7 @@ class Progress:
     def __init__(
         self, wanted: bool | None, total: int | None, done: Callable[[], int] | None = None, noisy: bool = False
     ) -> None:
-        self._wanted = (sys.stderr.isatty() and not noisy) if wanted is None else wanted
+        self._wanted = (in_front() and not noisy) if wanted is None else wanted
         self._total = total
         self.messages = 0
         self.bytes = 0
@@ -74,6 +75,14 @@ class Progress:
         if self._shown is not None:
             self._update()
             self._shown.stop()
+
+
+def in_front() -> bool:
+    """Return whether stderr is a terminal, and this process not in the background of its shell."""
+    try:
+        return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False
 
 
 def _display(measured: bool) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +13,7 @@ from mqbridge.cli.console import error_console
 from mqbridge.cli.durations import DURATION, milliseconds
 from mqbridge.cli.endpoints import endpoint_options, places, usual
 from mqbridge.cli.failures import Ended, TimedOut, say
+from mqbridge.cli.progress import in_front
 from mqbridge.cli.security import Security, security_options
 from mqbridge.cli.signals import Signals
 from mqbridge.cli.watching import Watcher
@@ -180,7 +180,7 @@ class Session:
                     raise TimedOut(
                         f"not everything could be sent within {self.timeout:g} s (--timeout): no peer takes it"
                     )
-                if not told and now - begun > _PATIENCE and sys.stderr.isatty():
+                if not told and now - begun > _PATIENCE and in_front():
                     told = True
                     say(f"waiting for a peer at {', '.join(map(str, self.places))}; Ctrl-C gives up", "bold", "note")
 

@@ -53,7 +53,8 @@ class Watcher:
 
     def _tell(self, monitor: Monitor) -> None:
         for event in monitor:
-            tell(event, self._role)
+            if event.event != Event.MONITOR_STOPPED:
+                tell(event, self._role)
 
     def close(self) -> None:
         """Close the socket, and wait until its last event was told."""
@@ -97,13 +98,14 @@ class Peers:
             # Each subscriber is told of, also of a topic that others have.
             socket.set(SocketOption.XPUB_VERBOSE, 1)
         self._monitor = Monitor(socket, _COMING)
+        self._connected = 0
         # By the descriptors of their connections.
-        self._here: set[int] = set()
+        self._subscribers: set[int] = set()
 
     @property
     def count(self) -> int:
         """How many are there."""
-        return len(self._here)
+        return len(self._subscribers) if self._publishes else self._connected
 
     def wait(self, wanted: int, timeout: float | None, signals: Signals) -> None:
         """Wait until there are as many. Raises TimedOut."""
@@ -134,14 +136,15 @@ class Peers:
     def _subscribed(self, frame: Any) -> None:
         if frame.bytes[:1] == b"\x01":
             with contextlib.suppress(ZMQError):  # it has gone already
-                self._here.add(frame.get(MessageOption.SRCFD))
+                self._subscribers.add(frame.get(MessageOption.SRCFD))
 
     def _came(self, event: MonitorEvent) -> None:
         if event.event == Event.DISCONNECTED:
-            self._here.discard(event.value)
-        elif event.event == Event.HANDSHAKE_SUCCEEDED and not self._publishes:
-            if self._named is None or (event.peer is not None and event.peer.routing_id == self._named):
-                self._here.add(event.value)
+            self._subscribers.discard(event.value)
+        peer = event.peer
+        # Whoever has a type has shaken hands.
+        if peer is not None and peer.socket_type and self._named in (None, peer.routing_id):
+            self._connected += 1 if event.event == Event.HANDSHAKE_SUCCEEDED else -1
 
     def __enter__(self) -> Peers:
         return self

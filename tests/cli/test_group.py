@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 import mqbridge
+from mqbridge.cli.command import Command
 from mqbridge.cli.group import COMMANDS, load
 
 
@@ -40,3 +43,22 @@ def test_an_unknown_command_is_named() -> None:
     done = run("sned")
     assert done.returncode == 2
     assert "No such command 'sned'" in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_the_help_are_right(name: str) -> None:
+    """Each can be typed: its options are there, and their values are such."""
+    command = load(name)
+    assert isinstance(command, Command)
+    assert command.examples
+    for line, what in command.examples:
+        assert what.endswith("."), what
+        used = shlex.split(line)
+        at = used.index("mqbridge")
+        assert used[at + 1] == name or used.count("mqbridge") > 1, line
+        # Files that are not there are no matter here.
+        arguments = [
+            __file__ if "." in word and "/" not in word and "*" not in word else word for word in used[at + 2 :]
+        ]
+        if used[at + 1] == name and "|" not in arguments:
+            command.make_context(name, arguments)
