@@ -65,10 +65,10 @@ def test_defects_are_not_hidden() -> None:
 
 
 def test_saying() -> None:
-    code = "from mqbridge.cli.failures import *; Failure('[x] ' + 'long ' * 50).show(); say('y', 'bold', 'note')"
+    code = "from mqbridge.cli.failures import *; Failure('[x]' + ' long' * 50).show(); say('y', 'bold', 'note')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == ""
-    assert done.stderr == "error: [x] " + "long " * 50 + "\nnote: y\n"
+    assert done.stderr == "error: [x]" + " long" * 50 + "\nnote: y\n"
 
 
 def test_a_reader_that_goes_is_no_error() -> None:
