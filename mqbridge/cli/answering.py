@@ -45,6 +45,7 @@ def run_rep(options: dict[str, Any]) -> None:
         repeat=reply is not None,
     )
     with Output.of(options) as output, Session("REP", options) as session:
+        session.shows_on(output.pipe)
         session.attach()
         if echo:
             answer: Answer = lambda request: request  # noqa: E731

@@ -25,6 +25,7 @@ def run_req(options: dict[str, Any]) -> None:
         separator=options["separator"], null=options["null"], **{name: options.pop(name) for name in _SOURCE}
     )
     with Output.of(options) as output, Session("REQ", options) as session:
+        session.shows_on(output.pipe)
         with Peers(session.socket) as peers:
             session.attach()
             peers.wait(wanted or 0, session.timeout, session.signals)

@@ -67,7 +67,8 @@ def translated() -> Iterator[None]:
     """Turn whatever may come out of a command into an exit status, and a line where there is something to say."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
         raise click.exceptions.Exit(statuses.BROKEN_PIPE) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import stat
 import sys
 from typing import Any
 
@@ -11,7 +13,7 @@ import click
 from mqbridge.cli.command import together
 from mqbridge.cli.failures import Failure
 from mqbridge.cli.formats import FORMATS, Malformed, Received
-from mqbridge.cli.sources import separator_options
+from mqbridge.cli.sources import descriptor, separator_options
 
 #: How messages are shown.
 output_options = together(
@@ -46,7 +48,7 @@ class Output:
         self.wants_peers = chosen.wants_peers and not quiet
         self._quiet = quiet
         if output is None or output == "-":
-            self._fd, self._ours = sys.stdout.fileno(), False
+            self._fd, self._ours = descriptor(sys.stdout, "stdout"), False
         else:
             self._fd, self._ours = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), True
         #: Whether somebody sees the messages.
@@ -71,11 +73,21 @@ class Output:
 
     def write_bytes(self, data: bytes) -> None:
         """Write all of these bytes."""
-        written = os.write(self._fd, data)
-        if written < len(data):
-            rest = memoryview(data)[written:]
-            while rest:
+        rest = memoryview(data)
+        while rest:
+            try:
                 rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:
+                # Somebody else who has it, too, has made it non-blocking.
+                select.select([], [self._fd], [])
+
+    @property
+    def pipe(self) -> int:
+        """The descriptor of a pipe or socket whose reader may go; -1 for others, and if nothing is written."""
+        if self._quiet:
+            return -1
+        mode = os.fstat(self._fd).st_mode
+        return self._fd if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else -1
 
     def __enter__(self) -> Output:
         return self

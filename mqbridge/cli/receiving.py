@@ -46,6 +46,7 @@ def run_recv(kind: str, options: dict[str, Any], topics: tuple[str, ...] = ()) -
     count: int | None = options.pop("count")
     progress: bool | None = options.pop("progress")
     with Output.of(options) as output, Session(kind, options) as session:
+        session.shows_on(output.pipe)
         subscribe(session, topics)
         session.attach()
         with Progress(progress, count, noisy=output.terminal) as shown:

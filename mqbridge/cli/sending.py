@@ -8,15 +8,16 @@ from typing import Any
 import click
 
 from mqbridge.cli.command import together
-from mqbridge.cli.failures import TimedOut
+from mqbridge.cli.failures import Failure, TimedOut
 from mqbridge.cli.formats import Message
+from mqbridge.cli.formats.base import as_parts
 from mqbridge.cli.pacing import Pace, pacing_options
 from mqbridge.cli.progress import Progress, progress_option
 from mqbridge.cli.session import Session, session_options
 from mqbridge.cli.sources import Source, source_options
 from mqbridge.cli.watching import Peers
-from mqbridge.constants import POLLIN, POLLOUT, SocketOption
-from mqbridge.errors import Again
+from mqbridge.constants import POLLIN, POLLOUT, Errno, SocketOption
+from mqbridge.errors import Again, ZMQError
 
 _DONTWAIT = 1
 # Messages between two looks at signals, subscriptions and progress.
@@ -126,7 +127,14 @@ def _send_batch(session: Session, messages: list[Message], pace: Pace, shown: Pr
         some = messages[at : at + pace.allowance(min(_BATCH, len(messages) - at), session.signals)]
         try:
             sent = session.socket.send_many(some, _DONTWAIT)
-        except Again:
+        except ZMQError as error:
+            if error.errno == Errno.EHOSTUNREACH:
+                name = as_parts(some[0])[0]
+                raise Failure(
+                    f"no peer has the routing id {name!r}; name one by --to, or in the first part of each message"
+                ) from None
+            if error.errno != Errno.EAGAIN:
+                raise
             if session.type != "ROUTER":
                 session.wait(POLLOUT, "no peer took a message")
                 continue

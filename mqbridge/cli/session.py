@@ -17,7 +17,7 @@ from mqbridge.cli.progress import in_front
 from mqbridge.cli.security import Security, security_options
 from mqbridge.cli.signals import Signals
 from mqbridge.cli.watching import Watcher
-from mqbridge.constants import POLLIN, SocketOption, SocketType
+from mqbridge.constants import POLLERR, POLLIN, SocketOption, SocketType
 from mqbridge.context import Context
 from mqbridge.engine.tracking import Sent
 from mqbridge.options import TABLE
@@ -89,6 +89,7 @@ class Session:
         self._hwm: int | None = options.pop("hwm")
         self._settings: tuple[tuple[int, int | bytes], ...] = options.pop("settings")
         self.signals = Signals()
+        self._reader: list[tuple[int, int]] = []
         self._stack = ExitStack()
         self.begun = time.monotonic()
         self.messages = 0
@@ -157,13 +158,19 @@ class Session:
 
     # ---- waiting
 
+    def shows_on(self, pipe: int) -> None:
+        """Let waits end by BrokenPipeError when the reader of this pipe goes; -1 for none."""
+        self._reader = [(pipe, int(POLLERR))] if pipe >= 0 else []
+
     def wait(self, events: int, what: str) -> None:
         """Wait until the socket can receive (POLLIN) or send (POLLOUT). Raises TimedOut after `--timeout`."""
         with self.signals.waiting():
             found = wait_for(
-                [(self.socket, events), (self.signals.fd, POLLIN)],
+                [(self.socket, events), (self.signals.fd, POLLIN), *self._reader],
                 None if self.timeout is None else milliseconds(self.timeout),
             )
+        if self._reader and self._reader[0] in found:
+            raise BrokenPipeError
         if not found:
             raise TimedOut(f"{what} within {self.timeout:g} s (--timeout)")
 

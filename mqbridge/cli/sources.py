@@ -79,6 +79,14 @@ source_options = together(
 )
 
 
+def descriptor(stream: Any, name: str) -> int:
+    """Return the descriptor of stdin or stdout. Raises Failure if the program was started without it."""
+    if stream is None:
+        raise Failure(f"{name} is closed; give it a file or a pipe")
+    fd: int = stream.fileno()
+    return fd
+
+
 class Source:
     """Messages to send, in batches as they come.
 
@@ -143,8 +151,8 @@ class Source:
         total = 0
         for file in self.files:
             try:
-                found = os.fstat(sys.stdin.fileno()) if file == _STDIN else os.stat(file)
-            except (OSError, ValueError):
+                found = os.fstat(descriptor(sys.stdin, "stdin")) if file == _STDIN else os.stat(file)
+            except OSError:
                 return None
             if not stat.S_ISREG(found.st_mode):
                 return None
@@ -174,7 +182,7 @@ class Source:
             with ExitStack() as stack:
                 name = "stdin" if file == _STDIN else file
                 if file == _STDIN:
-                    fd = sys.stdin.fileno()
+                    fd = descriptor(sys.stdin, "stdin")
                 else:
                     fd = os.open(file, os.O_RDONLY)
                     stack.callback(os.close, fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -61,3 +62,10 @@ def test_the_examples_of_the_help_are_right(name: str) -> None:
         ]
         if used[at + 1] == name and "|" not in arguments:
             command.make_context(name, arguments)
+
+
+def test_a_shell_can_complete_commands() -> None:
+    environment = {**os.environ, "_MQBRIDGE_COMPLETE": "bash_complete", "COMP_WORDS": "mqbridge pu", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "from mqbridge.cli import main; main()"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["plain,pub", "plain,push", "plain,pull"]

@@ -75,3 +75,11 @@ def test_options_are_taken(tmp_path: Path) -> None:
     with Output.of(options) as output:
         assert output.wants_peers
     assert options == {"other": 1}
+
+
+def test_whose_reader_may_go(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    for name, quiet, may_go in [(f"/dev/fd/{pipe[1]}", False, True), (f"/dev/fd/{pipe[1]}", True, False)]:
+        with Output(output=name, quiet=quiet) as output:
+            assert (output.pipe >= 0) is may_go
+    with Output(output=str(tmp_path / "file")) as output:
+        assert output.pipe == -1

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,46 @@ def test_a_reader_that_goes(start: Start, connected: Any, name: str) -> None:
     status, _, errors = pull.done()
     assert status == 141
     assert "error" not in errors and "Traceback" not in errors
+
+
+def test_a_reader_that_goes_while_nothing_comes(start: Start) -> None:
+    reading, writing = os.pipe()
+    pull = start("pull", "tcp://127.0.0.1:*", "-v", stdout=writing)
+    os.close(writing)
+    pull.note("bound to ")
+    os.close(reading)
+    status, _, errors = pull.done()
+    assert status == 141
+    assert "error" not in errors and "Traceback" not in errors
+
+
+def test_an_output_that_never_blocks(start: Start, connected: Any, pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    os.set_blocking(writing, False)
+    pull = start("pull", "tcp://127.0.0.1:*", "--count", "1", "-v", stdout=writing)
+    connected(zmq.PUSH, pull.note("bound to ")).send(b"x" * 1_000_000)
+    read = 0
+    while read < 1_000_001:
+        read += len(os.read(reading, 100_000))
+    assert pull.done()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "stream"), [("pull ipc://x 1>&-", "stdout"), ("push ipc://x 0<&-", "stdin"), ("keys 1>&-", "")]
+)
+def test_streams_that_are_closed(command: str, stream: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -W error -m mqbridge {command}'],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if stream:
+        assert (done.returncode, done.stderr) == (1, f"error: {stream} is closed; give it a file or a pipe\n")
+    else:
+        assert "Traceback" not in done.stderr
 
 
 def test_a_reader_that_is_slow(start: Start, connected: Any) -> None:
