@@ -28,7 +28,7 @@ def run_req(options: dict[str, Any]) -> None:
         session.shows_on(output.pipe)
         with Peers(session.socket) as peers:
             session.attach()
-            peers.wait(wanted or 0, session.timeout, session.signals)
+            peers.wait(wanted or 0, session.timeout, session.signals, session.where)
         for batch in source.batches(session.signals):
             for request in batch:
                 pace.allowance(1, session.signals)
@@ -39,7 +39,7 @@ def ask(session: Session, request: Message, output: Output) -> None:
     """Send a request, wait for the reply, and show it."""
     session.wait(POLLOUT, "no peer took the request")
     session.socket.send_many([request])
-    session.wait(POLLIN, "no reply came")
+    session.wait(POLLIN, "no reply came", "" if session.messages else f"a reply from {session.where}")
     replies, received = take(session.socket, 1, output.wants_peers)
     output.write(replies, received)
     session.count(replies)

@@ -102,7 +102,7 @@ def run_send(
             wanted = 1 if session.type in ("XPUB", "ROUTER") else 0
         with Peers(socket, name) as peers:
             session.attach()
-            peers.wait(wanted, session.timeout, session.signals)
+            peers.wait(wanted, session.timeout, session.signals, session.where)
         if session.type == "STREAM":
             name = first_of_stream(session)
         outgoing = Outgoing(name, topics, prefixes)
@@ -136,7 +136,9 @@ def _send_batch(session: Session, messages: list[Message], pace: Pace, shown: Pr
             if error.errno != Errno.EAGAIN:
                 raise
             if session.type != "ROUTER":
-                session.wait(POLLOUT, "no peer took a message")
+                session.wait(
+                    POLLOUT, "no peer took a message", "" if session.messages else f"a peer at {session.where}"
+                )
                 continue
             # A ROUTER always has room for somebody.
             sent = _send_one(session, some[0])

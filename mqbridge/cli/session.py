@@ -13,6 +13,7 @@ from mqbridge.cli.console import error_console
 from mqbridge.cli.durations import DURATION, milliseconds
 from mqbridge.cli.endpoints import endpoint_options, places, usual
 from mqbridge.cli.failures import Ended, TimedOut, say
+from mqbridge.cli.patience import PATIENCE, patiently
 from mqbridge.cli.progress import in_front
 from mqbridge.cli.security import Security, security_options
 from mqbridge.cli.signals import Signals
@@ -26,8 +27,6 @@ from mqbridge.socket import Socket
 
 #: Seconds that a peer may take to say goodbye when everything has been written.
 _GOODBYE = 1.0
-#: Seconds after which somebody at a terminal is told what is being waited for.
-_PATIENCE = 1.0
 _STEP = 0.1
 
 
@@ -156,19 +155,25 @@ class Session:
             "total",
         )
 
+    @property
+    def where(self) -> str:
+        """Where the socket is bound and connected, for people."""
+        return ", ".join(map(str, self.places))
+
     # ---- waiting
 
     def shows_on(self, pipe: int) -> None:
         """Let waits end by BrokenPipeError when the reader of this pipe goes; -1 for none."""
         self._reader = [(pipe, int(POLLERR))] if pipe >= 0 else []
 
-    def wait(self, events: int, what: str) -> None:
-        """Wait until the socket can receive (POLLIN) or send (POLLOUT). Raises TimedOut after `--timeout`."""
+    def wait(self, events: int, what: str, hint: str = "") -> None:
+        """Wait until the socket can receive (POLLIN) or send (POLLOUT).
+
+        Raises TimedOut after `--timeout`, with `what` has not happened; `hint` is for those who wait for long.
+        """
+        items = [(self.socket, events), (self.signals.fd, POLLIN), *self._reader]
         with self.signals.waiting():
-            found = wait_for(
-                [(self.socket, events), (self.signals.fd, POLLIN), *self._reader],
-                None if self.timeout is None else milliseconds(self.timeout),
-            )
+            found = patiently(lambda limit: wait_for(items, limit), milliseconds(self.timeout), hint)
         if self._reader and self._reader[0] in found:
             raise BrokenPipeError
         if not found:
@@ -187,9 +192,9 @@ class Session:
                     raise TimedOut(
                         f"not everything could be sent within {self.timeout:g} s (--timeout): no peer takes it"
                     )
-                if not told and now - begun > _PATIENCE and in_front():
+                if not told and now - begun > PATIENCE / 1000 and in_front():
                     told = True
-                    say(f"waiting for a peer at {', '.join(map(str, self.places))}; Ctrl-C gives up", "bold", "note")
+                    say(f"waiting for a peer at {self.where}; Ctrl-C gives up", "bold", "note")
 
 
 def check_type(name: str, can: tuple[str, ...], advice: dict[str, str]) -> str:

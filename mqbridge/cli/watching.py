@@ -12,6 +12,7 @@ from rich.text import Text
 from mqbridge.cli.console import error_console
 from mqbridge.cli.durations import milliseconds
 from mqbridge.cli.failures import TimedOut
+from mqbridge.cli.patience import patiently
 from mqbridge.cli.signals import Signals
 from mqbridge.constants import POLLIN, Event, MessageOption, SocketOption, SocketType
 from mqbridge.errors import Again, ZMQError
@@ -107,8 +108,10 @@ class Peers:
         """How many are there."""
         return len(self._subscribers) if self._publishes else self._connected
 
-    def wait(self, wanted: int, timeout: float | None, signals: Signals) -> None:
-        """Wait until there are as many. Raises TimedOut."""
+    def wait(self, wanted: int, timeout: float | None, signals: Signals, where: str = "") -> None:
+        """Wait until there are as many. Raises TimedOut. `where` is told to those who wait for long."""
+        who = "subscribers" if self._publishes else "peers"
+        hint = f"{wanted} {who if wanted > 1 else who[:-1]} at {where}" if where else ""
         poller = Poller()
         poller.register(self._monitor, POLLIN)
         poller.register(signals.fd, POLLIN)
@@ -118,9 +121,9 @@ class Peers:
         while self.count < wanted:
             left = None if until is None else max(0.0, until - time.monotonic())
             with signals.waiting():
-                found = poller.poll(None if left is None else milliseconds(left))
+                found = patiently(poller.poll, milliseconds(left), hint)
+            hint = ""
             if not found:
-                who = "subscribers" if self._publishes else "peers"
                 raise TimedOut(f"{self.count} of {wanted} {who} came within {timeout:g} s (--timeout)")
             self.look()
 

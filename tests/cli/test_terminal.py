@@ -144,8 +144,19 @@ def test_waiting_is_explained(terminal: Terminal, place: str) -> None:
     terminal.enter(f"mqbridge push {place} -d x")
     terminal.shows(rf"note: waiting for a peer at >{place}; Ctrl-C gives up")
     terminal.type("C-c")
-    terminal.enter('echo "status $?"')
-    terminal.shows("^status 130$")
+    terminal.enter('echo "status $?"; clear')
+    for command, hint in [
+        ("pub", f"1 subscriber at @{place}"),
+        ("push --bind", f"a peer at @{place}"),
+        ("req", f"a reply from >{place}"),
+    ]:
+        terminal.enter(f"mqbridge {command} {place} -d x")
+        terminal.shows(f"^note: waiting for {hint}; Ctrl-C gives up$")
+        terminal.type("C-c")
+        terminal.enter('echo "status $?"')
+        terminal.shows("^status 130$")
+        terminal.enter("clear; echo cleared")
+        terminal.shows("^cleared$")
 
 
 @pytest.mark.parametrize(("before", "colours"), [("", True), ("NO_COLOR=1 ", False)])
