@@ -32,7 +32,7 @@ class Terminal:
             f"env -u NO_COLOR TERM=screen-256color bash --noprofile --rcfile {shlex.quote(str(directory / 'start'))}"
         )
         self.tmux("-f", os.devnull, "new-session", "-d", "-x", "100", "-y", "30", "-c", str(directory), shell)
-        self.shows("$")
+        self.shows(r"^\$")
 
     def tmux(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -99,7 +99,9 @@ def test_messages_appear_and_ctrl_c_ends(terminal: Terminal, connected: Any) -> 
 
 def test_typing_what_is_sent(terminal: Terminal, bound: Any) -> None:
     pull, endpoint = bound(zmq.PULL)
-    terminal.enter(f"mqbridge push {endpoint}")
+    terminal.enter(f"mqbridge push {endpoint} -v")
+    # What is typed before that, the shell may have half read.
+    terminal.shows("HANDSHAKE_SUCCEEDED")
     terminal.enter("one")
     assert pull.recv() == b"one"
     terminal.enter("two")
