@@ -18,7 +18,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
 demo: build ## the same server on every loop that is installed, with clients in other processes
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/python -m mqbridge demo
 
 test: lint build ## the checks, then all tests, compiled (where possible) and interpreted
 	$(PYTEST)

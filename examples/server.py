@@ -2,10 +2,10 @@
 
     python examples/server.py
 
-What it does with a request, an event or a line is in service.py; here is the loop. One selector waits for everything.
-What is registered carries its handler as the key's data, so the whole loop is "wait, then call". A handler does a
-bounded amount of work and returns: what is left over is reported again at once, after everybody else had a turn.
-Nothing ever blocks except the wait itself.
+What it does with a request, an event or a line is the demo's (mqbridge/cli/demo/service.py): put your own service in
+its place. Here is the loop. One selector waits for everything. What is registered carries its handler as the key's
+data, so the whole loop is "wait, then call". A handler does a bounded amount of work and returns: what is left over is
+reported again at once, after everybody else had a turn. Nothing ever blocks except the wait itself.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
-from service import BATCH, CHUNK, Service
-
 import mqbridge
+from mqbridge.cli.demo.service import BATCH, CHUNK, Service
 from mqbridge.loops.selectors import Selector
 
 UNREAD_ANSWERS = 262144  # bytes; who leaves more answers unread is not listened to until it has read them

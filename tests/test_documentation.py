@@ -5,6 +5,7 @@
 - ``console`` is run by bash, line by line, where the page's files are, with free ports in the place of 5555 and 5556.
   What is shown below a command is what it prints, where `...` stands for anything. `<!-- needs: ... -->` names adapters
   and C headers without which it is skipped.
+- ``sh`` is run whole, and ``text`` below it is what it prints, in some order: test_command_line_page.py.
 - ``c`` is a file, ``mermaid`` is drawn, and a fence without a name has commands that are there.
 
 What is not run is in EXCEPTIONS, with its reason.
@@ -26,6 +27,7 @@ from pathlib import Path
 import charts
 import pytest
 
+from mqbridge.cli.group import COMMANDS
 from mqbridge.loops import available
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +38,8 @@ EXCEPTIONS = {
     ("docs/tutorial.md", 1): "installs from an index; test_packaging.py installs what is built here",
 }
 PORTS = ("5555", "5556")
+#: The page with shell scripts, which has tests of its own.
+SCRIPTS = "command-line.md"
 
 
 @dataclass
@@ -233,6 +237,7 @@ def test_diagrams_can_be_drawn(block: Block) -> None:
 
 
 KNOWN = [
+    (r"mqbridge (\w+)\b.*", lambda found: found[1] in COMMANDS),
     (r"make (\w+)", lambda found: bool(re.search(rf"^{found[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE))),
     (r"(?:\w+=\S+ )*python (examples/\S+\.py)\b.*", lambda found: (ROOT / found[1]).exists()),
     (
@@ -244,7 +249,7 @@ KNOWN = [
 
 @pytest.mark.parametrize("block", those(""))
 def test_commands_are_there(block: Block) -> None:
-    """In a fence without a name. Other tests run them: test_programs.py, test_examples.py, test_demo.py, `.ci/run`."""
+    """In a fence without a name. Other tests run them: test_programs.py, test_examples.py, tests/cli, `.ci/run`."""
     for line in block.text.splitlines():
         command = re.sub(r" +#.*", "", line)
         found = [(re.fullmatch(pattern, command), exists) for pattern, exists in KNOWN]
@@ -253,7 +258,8 @@ def test_commands_are_there(block: Block) -> None:
 
 def test_all_blocks_are_of_a_kind_that_is_tested() -> None:
     for block in EVERY:
-        assert block.language in ("", "python", "console", "mermaid", "c"), block.id
+        kinds = ("", "python", "console", "mermaid", "c", *(("sh", "text") if block.page.name == SCRIPTS else ()))
+        assert block.language in kinds, block.id
         assert block.language != "c" or "file" in block.marks, block.id
     assert set(EXCEPTIONS) <= {block.key for block in EVERY}
 

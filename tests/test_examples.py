@@ -1,9 +1,8 @@
-"""The example server serves all kinds of clients, and these notice what is wrong; test_demo.py has the demo."""
+"""The example server serves all kinds of clients, whatever they do; tests/cli/demo has its service, and the demo."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import select
 import signal
@@ -13,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,14 +20,6 @@ import mqbridge
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 LIMIT = 60
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module examples/service.py."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    yield importlib.import_module("service")
-    sys.modules.pop("service", None)
 
 
 class Running:
@@ -98,72 +88,6 @@ def lines_of(connection: socket.socket, count: int) -> list[bytes]:
         received += chunk
     assert received.endswith(b"\n")
     return received.splitlines()
-
-
-# ---- the service, and its clients
-
-
-@pytest.mark.parametrize(
-    ("numbers", "lost", "misplaced"),
-    [
-        ([0, 1, 2, 3], 0, 0),
-        ([1, 2, 3], 1, 0),
-        ([0, 3], 2, 0),
-        ([0, 1, 1, 2], 0, 1),
-        ([0, 2, 1, 3], 1, 1),
-    ],
-)
-def test_the_service_counts_what_is_lost_and_misplaced(
-    service: ModuleType, numbers: list[int], lost: int, misplaced: int
-) -> None:
-    sender = service.Sender()
-    for number in numbers:
-        sender.count(number)
-    assert (sender.received, sender.lost, sender.misplaced) == (len(numbers), lost, misplaced)
-
-
-@pytest.mark.parametrize("cuts", [[], [1], [2, 3], [3], [4, 5, 6], [9]])
-def test_a_conversation_answers_whole_lines(service: ModuleType, cuts: list[int]) -> None:
-    offered = service.Service()
-    conversation = offered.conversation()
-    text = b"one\r\ntwo\n\nrest"
-    pieces = [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, None], strict=True)]
-    assert b"".join(map(conversation.feed, pieces)) == b"ONE\nTWO\n\n"
-    assert (offered.clients, offered.lines, conversation.ended) == (1, 3, False)
-    assert conversation.feed(b"") == b""
-    assert conversation.ended
-    conversation.close()
-    assert offered.clients == 0
-
-
-def test_a_conversation_ends_with_too_long_a_line(service: ModuleType) -> None:
-    conversation = service.Service().conversation()
-    assert conversation.feed(b"fine\n" + b"x" * service.LONGEST_LINE) == b"FINE\n"
-    assert not conversation.ended
-    assert conversation.feed(b"x") == b""
-    assert conversation.ended
-
-
-def test_a_client_fails_at_a_wrong_answer(scaled: Callable[[float], float]) -> None:
-    with mqbridge.Context() as context, context.socket(mqbridge.REP) as rep:
-        rep.LINGER = 0
-        rep.RCVTIMEO = int(scaled(10) * 1000)
-        rep.bind("tcp://127.0.0.1:*")
-        command = [sys.executable, str(EXAMPLES / "clients.py"), "req", "--messages", "5", "--name", "me"]
-        command += ["--endpoint", rep.LAST_ENDPOINT.decode()]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as client:
-            assert client.stdin is not None
-            client.stdin.write("start\n")
-            client.stdin.flush()
-            rep.send(rep.recv().upper())
-            rep.recv()
-            rep.send(b"MESSAGE 0")
-            output, errors = client.communicate(timeout=LIMIT)
-    assert client.returncode == 1
-    assert errors == "me: after 1 messages: ClientError: message 1 was answered with b'MESSAGE 0', not b'MESSAGE 1'\n"
-    assert json.loads(output.splitlines()[-1])["exchanged"] == 1
 
 
 # ---- the server

@@ -21,7 +21,7 @@ ROWS = {
     if name == place
 }
 #: Those that others import, and nobody runs.
-SHARED = {"demo_run.py", "library.py", "service.py", "sides.py"}
+SHARED = {"library.py", "sides.py"}
 
 
 def purpose_of(name: str) -> str:

@@ -206,6 +206,11 @@ def test_the_installed_command_starts(installed_with_all: Path) -> None:
     assert mqbridge.__version__ in checked(installed_with_all, "-m", "mqbridge", "--version")
 
 
+def test_the_demo_needs_no_checkout(installed_with_all: Path) -> None:
+    shown = checked(installed_with_all.with_name("mqbridge"), "demo", "--loop", "trio", "--messages", "20")
+    assert "Nothing lost: 1 of 1 loops are here, and exchanged 140 messages." in shown
+
+
 # ---- silence
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
+import os
+import shlex
 import subprocess
 import sys
 
-import click
 import pytest
 
 import mqbridge
-from mqbridge.cli.group import COMMANDS
+from mqbridge.cli.command import Command
+from mqbridge.cli.group import COMMANDS, load
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,10 +34,8 @@ def test_the_help_lists_the_commands(option: str) -> None:
 
 
 def test_every_command_is_there() -> None:
-    for name, (module, line) in COMMANDS.items():
-        command = importlib.import_module(module).command
-        assert isinstance(command, click.Command)
-        assert command.name == name
+    for name, (_, line) in COMMANDS.items():
+        assert load(name).name == name
         assert line.endswith(".")
 
 
@@ -44,3 +43,29 @@ def test_an_unknown_command_is_named() -> None:
     done = run("sned")
     assert done.returncode == 2
     assert "No such command 'sned'" in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_the_help_are_right(name: str) -> None:
+    """Each can be typed: its options are there, and their values are such."""
+    command = load(name)
+    assert isinstance(command, Command)
+    assert command.examples
+    for line, what in command.examples:
+        assert what.endswith("."), what
+        used = shlex.split(line)
+        at = used.index("mqbridge")
+        assert used[at + 1] == name or used.count("mqbridge") > 1, line
+        # Files that are not there are no matter here.
+        arguments = [
+            __file__ if "." in word and "/" not in word and "*" not in word else word for word in used[at + 2 :]
+        ]
+        if used[at + 1] == name and "|" not in arguments:
+            command.make_context(name, arguments)
+
+
+def test_a_shell_can_complete_commands() -> None:
+    environment = {**os.environ, "_MQBRIDGE_COMPLETE": "bash_complete", "COMP_WORDS": "mqbridge pu", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "from mqbridge.cli import main; main()"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["plain,pub", "plain,push", "plain,pull"]

@@ -1,6 +1,6 @@
 """The demo's clients, one for each process: they number their messages and check every answer.
 
-    python examples/clients.py req --library zmq --endpoint tcp://127.0.0.1:5555 --messages 1000
+    python -m mqbridge.cli.demo.clients req --library zmq --endpoint tcp://127.0.0.1:5555 --messages 1000
 
 The code is the same for mqbridge and for stock pyzmq, since the names are. A client prints a line when it is connected,
 starts when it reads a line, so that several can start together, and prints what it did, as JSON.
@@ -108,7 +108,7 @@ KINDS: dict[str, Callable[[Work], None]] = {"req": req, "push": push, "line": li
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="One client of examples/server.py.")
+    parser = argparse.ArgumentParser(description="One client of the demo's servers.")
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--name", default="client", help="how it calls itself in messages and errors")
     parser.add_argument("--library", choices=("mqbridge", "zmq"), default="mqbridge")

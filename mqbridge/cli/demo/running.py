@@ -16,9 +16,8 @@ from select import select
 from statistics import median
 from typing import Any, TypeVar
 
-from clients import question
-
 import mqbridge
+from mqbridge.cli.demo.clients import question
 
 HERE = Path(__file__).resolve().parent
 PUSHES = 5  # events for each request: nobody waits for an answer to them, so they take less time
@@ -231,7 +230,7 @@ def measure(
     result: Result, stack: ExitStack, loop: str, libraries: Sequence[str], messages: int, time_limit: float
 ) -> None:
     deadline = time.monotonic() + time_limit
-    server = stack.enter_context(Child("server", "demo_loops.py", loop, str(time_limit + FORGOTTEN), deadline=deadline))
+    server = stack.enter_context(Child("server", "loops.py", loop, str(time_limit + FORGOTTEN), deadline=deadline))
     endpoints = dict(zip(PATTERNS, (server.line().split()[1] for _ in PATTERNS), strict=True))
     requests = Requests(stack.enter_context(mqbridge.Context()), endpoints["req"], server)
     stack.callback(requests.socket.close)

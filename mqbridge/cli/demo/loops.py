@@ -1,10 +1,10 @@
 """The service of service.py on each loop that mqbridge has an adapter for: REP, PULL and TCP lines, in one loop.
 
-    python examples/demo_loops.py trio
+    python -m mqbridge.cli.demo.loops trio
 
 What differs from loop to loop is a few lines, and they are all here, side by side; servers that are more of a model,
-with signals and an orderly end, are server.py and loop_*.py. Libraries are imported where they are needed, since not
-all of them may be installed.
+with signals and an orderly end, are `server.py` and `loop_*.py` in examples/. Libraries are imported where they are
+needed, since not all of them may be installed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
 
-from server import Server
-from service import CHUNK, Service
-
 import mqbridge
+from mqbridge.cli.demo.service import CHUNK, Service
 
 HOST = "127.0.0.1"
 
@@ -40,15 +38,6 @@ def announce(rep: Any, pull: Any, address: tuple[Any, ...]) -> None:
     print(f"REP   {rep.last_endpoint.decode()}")
     print(f"PULL  {pull.last_endpoint.decode()}")
     print("lines {}:{}".format(*address), flush=True)
-
-
-# ---- selectors
-
-
-def on_selectors(service: Service) -> None:
-    with Server(service) as server:
-        server.announce()
-        server.run()
 
 
 # ---- coroutines: asyncio, uvloop, trio
@@ -146,7 +135,72 @@ def on_gevent(service: Service) -> None:
     gevent.joinall([gevent.spawn(answer_all), gevent.spawn(collect_all)], raise_error=True)
 
 
-# ---- callbacks: libuv, by pyuv or gevent, and libevent
+# ---- callbacks: selectors, libevent, and libuv by pyuv or gevent
+
+
+# Has a loop call back when something can be read from a file or a ZeroMQ socket; the result ends that.
+Watch = Callable[[Any, Callable[[Any], object]], Callable[[], object]]
+
+
+def serve(watch: Watch, service: Service) -> None:
+    """Serve by callbacks for what is readable: all that differs is who calls back."""
+
+    def accept(lines: socket.socket) -> None:
+        connection, _ = lines.accept()
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        conversation = service.conversation()
+        unwatch = watch(connection, lambda connection: read(connection, conversation, unwatch))
+
+    def read(connection: socket.socket, conversation: Any, unwatch: Callable[[], object]) -> None:
+        try:
+            # Here who does not read the answers is disconnected; how to wait for that is in examples/server.py.
+            connection.sendall(conversation.feed(connection.recv(CHUNK)))
+        except OSError:
+            conversation.ended = True
+        if conversation.ended:
+            unwatch()
+            connection.close()
+            conversation.close()
+
+    rep, pull = sockets(mqbridge.Context())
+    lines = socket.create_server((HOST, 0))
+    lines.setblocking(False)
+    watch(rep, service.answer_requests)
+    watch(pull, service.collect_events)
+    watch(lines, accept)
+    announce(rep, pull, lines.getsockname())
+
+
+def on_selectors(service: Service) -> None:
+    from selectors import EVENT_READ
+
+    from mqbridge.loops.selectors import Selector
+
+    selector = Selector()
+
+    def watch(source: Any, callback: Callable[[Any], object]) -> Callable[[], object]:
+        selector.register(source, EVENT_READ, callback)
+        return lambda: selector.unregister(source)
+
+    serve(watch, service)
+    while True:
+        for key, _ in selector.select():
+            key.data(key.fileobj)
+
+
+def on_libevent(service: Service) -> None:
+    from mqbridge.loops.libevent import EV_PERSIST, EV_READ, Event, EventBase
+
+    base = EventBase()
+
+    def watch(source: Any, callback: Callable[[Any], object]) -> Callable[[], object]:
+        event = Event(base, source, EV_READ | EV_PERSIST, lambda source, what, arg: callback(source))
+        event.add()
+        return event.free
+
+    serve(watch, service)
+    base.dispatch()
 
 
 def poll(loop: Any, service: Service) -> tuple[Any, Any]:
@@ -193,44 +247,6 @@ def on_gevents_libuv(service: Service) -> None:
     lines.serve_forever()
 
 
-def on_libevent(service: Service) -> None:
-    from mqbridge.loops.libevent import EV_PERSIST, EV_READ, Event, EventBase
-
-    base = EventBase()
-
-    def watch(source: Any, callback: Callable[[Any], object]) -> Event:
-        event = Event(base, source, EV_READ | EV_PERSIST, lambda source, what, arg: callback(source))
-        event.add()
-        return event
-
-    def accept(lines: socket.socket) -> None:
-        connection, _ = lines.accept()
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        conversation = service.conversation()
-        event = watch(connection, lambda connection: read(connection, conversation, event))
-
-    def read(connection: socket.socket, conversation: Any, event: Event) -> None:
-        try:
-            # Here who does not read the answers is disconnected; how to wait for that is in server.py.
-            connection.sendall(conversation.feed(connection.recv(CHUNK)))
-        except OSError:
-            conversation.ended = True
-        if conversation.ended:
-            event.free()
-            connection.close()
-            conversation.close()
-
-    rep, pull = sockets(mqbridge.Context())
-    lines = socket.create_server((HOST, 0))
-    lines.setblocking(False)
-    watch(rep, service.answer_requests)
-    watch(pull, service.collect_events)
-    watch(lines, accept)
-    announce(rep, pull, lines.getsockname())
-    base.dispatch()
-
-
 # ---- all of them
 
 
@@ -260,7 +276,7 @@ LOOPS = {
 
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in LOOPS:
-        sys.exit(f"usage: python examples/demo_loops.py {'|'.join(LOOPS)} [seconds after which it ends]")
+        sys.exit(f"usage: python -m mqbridge.cli.demo.loops {'|'.join(LOOPS)} [seconds after which it ends]")
     loop = LOOPS[sys.argv[1]]
     # In every loop alike a signal ends the process, and so does the end of its time: nobody has to remember it.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,6 +1,6 @@
-"""What the example servers do with a request, an event and a line, whatever the loop; put your own service here.
+"""What the demo's servers do with a request, an event and a line, whatever the loop.
 
-No loop is known here, and nothing waits. `server.py` offers it in a loop of its own, `demo_loops.py` in every loop.
+No loop is known here, and nothing waits. `loops.py` offers it in every loop, `examples/server.py` in one of its own.
 """
 
 from __future__ import annotations

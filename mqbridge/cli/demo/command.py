@@ -1,26 +1,25 @@
-"""What `make demo` runs: the same service on every loop that is installed, and one table of what came of it.
+"""`mqbridge demo`: the same service on every loop that is installed, and one table of what came of it.
 
-    python examples/demo.py
-    python examples/demo.py --loop trio --loop libevent --messages 5000
-
-One after the other each loop of demo_loops.py serves, in a process of its own, clients of all kinds in other processes,
-all at once: mqbridge, stock pyzmq and plain TCP. The exit status is 0 if every message arrived, once and in order, and
-every answer was right.
+One after the other each loop of loops.py serves, in a process of its own, clients of all kinds in other processes:
+mqbridge, stock pyzmq and plain TCP, all at once.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import platform
-import signal
-import sys
 from collections.abc import Sequence
 
-from demo_loops import LOOPS
-from demo_run import PAUSED, Result, run
+import click
 
 import mqbridge
+from mqbridge.cli import statuses
+from mqbridge.cli.command import Command
+from mqbridge.cli.demo.loops import LOOPS
+from mqbridge.cli.demo.running import PAUSED, Result, run
+from mqbridge.cli.durations import DURATION
+from mqbridge.cli.failures import say
+from mqbridge.cli.signals import Signals
 from mqbridge.loops import available
 
 MESSAGES = 1000
@@ -68,31 +67,38 @@ def demonstrate(names: Sequence[str], libraries: Sequence[str], messages: int, t
         result = run(name, libraries, messages, time_limit)
         table.show(title, f"{adapter.library} {adapter.version}", *numbers(result))
         results.append(result)
-        errors += [f"error: {title}: {problem}" for problem in result.problems]
+        errors += [f"{title}: {problem}" for problem in result.problems]
 
     print(NOTES.format(requests=messages, paused=PAUSED), flush=True)
+    for error in errors:
+        say(error)
     if errors:
-        print("\n".join(errors), file=sys.stderr)
-        return 1
+        return statuses.FAILED
     total = sum(result.exchanged for result in results)
     print(f"Nothing lost: {len(results)} of {len(loops)} loops are here, and exchanged {total:,} messages.")
-    return 0
+    return statuses.OK
 
 
-def stop(number: int, frame: object) -> None:
-    """A signal ends the demo, and with it all of its processes."""
-    raise KeyboardInterrupt
+@click.command(
+    "demo",
+    cls=Command,
+    examples=[
+        ("mqbridge demo", "All loops that are installed."),
+        ("mqbridge demo --loop trio --loop libevent --messages 5000", "Two of them, for longer."),
+    ],
+)
+@click.option(
+    "--loop", "names", multiple=True, type=click.Choice(list(LOOPS)), help="Only this one; may be given again."
+)
+@click.option("--messages", type=click.IntRange(min=1), default=MESSAGES, help="Requests of each client.")
+@click.option("--time-limit", metavar="TIME", type=DURATION, default=30.0, help="When a loop has failed; 30s.")
+@click.pass_context
+def command(ctx: click.Context, names: tuple[str, ...], messages: int, time_limit: float) -> None:
+    """Run the same service on every loop that is installed, and print one table.
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="The same server on every loop that is installed.")
-    parser.add_argument("--loop", action="append", choices=LOOPS, help="only this one; may be given again")
-    parser.add_argument("--messages", type=int, default=MESSAGES, help="requests of each client")
-    parser.add_argument("--time-limit", type=float, default=30.0, help="seconds after which a loop has failed")
-    options = parser.parse_args(arguments)
-    if options.messages < 1:
-        parser.error("--messages: at least 1")
-
+    Clients in other processes use it, all at once: mqbridge, stock pyzmq and plain TCP. The exit status is 0 if every
+    message arrived, once and in order, and every answer was right.
+    """
     print(f"mqbridge {mqbridge.__version__}, {'compiled' if mqbridge.COMPILED else 'interpreted'}")
     try:
         zmq = importlib.import_module("zmq")
@@ -103,17 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         libraries = ["mqbridge", "zmq"]
         stock = f"pyzmq {zmq.__version__} (libzmq {zmq.zmq_version()})"
     print(f"{platform.python_implementation()} {platform.python_version()}, {stock}\n", flush=True)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return demonstrate(options.loop or list(LOOPS), libraries, options.messages, options.time_limit)
-    except KeyboardInterrupt:
-        print("error: stopped by a signal", file=sys.stderr)
-        return 1
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    # A signal ends all of its processes, too.
+    with Signals() as signals, signals.waiting():
+        ctx.exit(demonstrate(names or list(LOOPS), libraries, messages, time_limit))

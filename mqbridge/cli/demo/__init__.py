@@ -1,0 +1,1 @@
+"""`mqbridge demo`: one service on every loop that is installed, with clients in other processes, and one table."""
