@@ -60,24 +60,22 @@ class Server:
         self._socket = self._context.socket(SocketType.REP)
         self._socket.linger = 0
         self._socket.maxmsgsize = _LARGEST_QUESTION
+        # From here on a fork finds it.
+        _servers.add(self)
         try:
             if where.transport == "ipc":
                 self._listen(where)
             elif where.transport == "tcp" and where.host.startswith(_LOOPBACK):
                 self._socket.bind(endpoint)
             else:
-                advice = (
-                    "give ipc:///a/file, which only your user can open, or tcp://127.0.0.1:port, which every user can"
-                )
-                raise ZMQError(errno.EINVAL, f'serve("{endpoint}"): not at this address: {advice} on this machine')
+                advice = "give ipc:///a/file, for your user alone, or tcp://127.0.0.1:port, for all on this machine"
+                raise ZMQError(errno.EINVAL, f'serve("{endpoint}"): not at this address: {advice}')
             #: Where it answers; with the port that tcp://127.0.0.1:* has got.
             self.endpoint: str = self._socket.last_endpoint.decode().rstrip("\0")
         except BaseException:
-            self._remove_file()
             self._socket.close()
-            self._context.term()
+            self.close()
             raise
-        _servers.add(self)
         _sys.start_thread(self._run, ())
 
     def _listen(self, where: Endpoint) -> None:

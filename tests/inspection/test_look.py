@@ -239,7 +239,11 @@ def test_inproc(context: mqbridge.Context) -> None:
         return one, other
 
     waiting = states()[1]
-    assert (waiting.peers[0].how, waiting.peers[0].state, waiting.endpoints[0].state) == ("inproc", "unbound", "unbound")
+    assert (waiting.peers[0].how, waiting.peers[0].state, waiting.endpoints[0].state) == (
+        "inproc",
+        "unbound",
+        "unbound",
+    )
     pull.bind("inproc://later")
     pull.poll(0)
     reader, writer = states()
@@ -349,7 +353,7 @@ def test_other_things_have_no_snapshot() -> None:
 def test_no_lock_is_held_for_long_nor_two(context: mqbridge.Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one thread is in a socket, a snapshot waits for it, and others can use the other sockets."""
     slow, _ = bound(context, mqbridge.PULL)
-    other, endpoint = bound(context, mqbridge.PULL)
+    other, _ = bound(context, mqbridge.PULL)
     done = threading.Event()
 
     def take() -> None:

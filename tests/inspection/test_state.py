@@ -47,7 +47,10 @@ def test_other_texts_are_refused(text: str) -> None:
 def test_each_field_is_looked_at(taken: Snapshot) -> None:
     whole = json.loads(taken.to_json())
     for field in dataclasses.fields(Snapshot):
-        for broken in ({**whole, field.name: None}, {name: value for name, value in whole.items() if name != field.name}):
+        for broken in (
+            {**whole, field.name: None},
+            {name: value for name, value in whole.items() if name != field.name},
+        ):
             with pytest.raises(ValueError, match="not a snapshot"):
                 Snapshot.from_json(json.dumps(broken))
 
