@@ -81,10 +81,8 @@ def drawing(watch: Watch, endpoint: str, peers: int | None) -> RenderableType:
     """Return the screen as it is now."""
     size = Size.of(console())
     if watch.now is None:
-        dots = "..." if size.plain else "…"
-        return Text(
-            f"mqbridge top: waiting for {endpoint} {dots}\nIs the program running, and is it inspected?\n\nq ends"
-        )
+        lines = ("mqbridge top: nobody answers yet at", f"  {endpoint}", "Is the program running, and is it inspected?")
+        return Text("\n".join(lines), no_wrap=True, overflow=size.overflow)
     return view(endpoint, watch.now, watch.pace(watch.now), size, watch.news(), peers)
 
 

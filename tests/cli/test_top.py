@@ -230,7 +230,7 @@ def start(terminal: Terminal, path: str, *options: str, **environment: str) -> N
 
 def test_the_screen(path: str, terminal: Terminal, wait_for: WaitFor) -> None:
     start(terminal, path)
-    shown_in(terminal, wait_for, f"waiting for ipc://{path}")
+    shown_in(terminal, wait_for, "nobody answers yet")
     with running(f"ipc://{path}") as process:
         screen = shown_in(terminal, wait_for, f"pid {process.pid}")
         wait_for(lambda: re.search(r"#1 PULL tcp://\S+ .*listening +█+\S* +\d+ .* [1-9]\d", terminal.screen()), "rates")
