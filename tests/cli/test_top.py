@@ -223,7 +223,9 @@ def shown_in(terminal: Terminal, wait_for: WaitFor, text: str) -> str:
 
 
 def start(terminal: Terminal, path: str, *options: str, **environment: str) -> None:
-    command = shlex.join([sys.executable, "-m", "mqbridge", "top", path, "--interval", "0.2", *options])
+    # A runner of tests may say how wide its own output is.
+    clean = ["env", "-u", "COLUMNS", "-u", "LINES"]
+    command = shlex.join([*clean, sys.executable, "-m", "mqbridge", "top", path, "--interval", "0.2", *options])
     utf8 = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8"}
     terminal.run(f"{command}; echo ended with $?; cat", **{**utf8, **environment})
 
