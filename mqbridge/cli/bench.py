@@ -116,7 +116,7 @@ def _measured(
     ],
 )
 @click.argument("case", nargs=-1, type=click.Choice(list(CASES)))
-@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="How often each has its turn.")
+@click.option("--rounds", type=click.IntRange(min=1), default=2, show_default=True, help="How often each has its turn.")
 @click.option("--time", "seconds", type=DURATION, default=0.25, show_default="0.25s", help="How long a round is.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture: .svg, .png or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="Write the result as one JSON object.")
@@ -125,8 +125,8 @@ def command(case: tuple[str, ...], rounds: int, seconds: float, save: Path | Non
 
     CASE is what to measure: round-trip (a question and its answer), messages (small ones, as fast as it goes) and large
     (64 KiB each); all of them if none is given. Both sides are processes of their own, and the libraries take turns.
-    What is shown is the median of the rounds. All takes about fifteen seconds; while the machine does something else,
-    it says little.
+    What is shown is the median of the rounds. All of it takes ten to twenty seconds; while the machine does something
+    else, it says little.
     """
     cases = [each for name, each in CASES.items() if not case or name in case]
     seconds = max(seconds, 0.01)

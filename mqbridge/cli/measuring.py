@@ -141,23 +141,25 @@ def measure(
 def run_round(library: str, case: Case, seconds: float) -> float:
     """Run one round; return what was measured. Raises MeasuringFailed."""
     what = f"{library}, {case.name}"
-    binding, connecting = (_start(library, case, seconds, side) for side in ("bind", "connect"))
+    sides: list[subprocess.Popen[str]] = []
 
     def stop() -> None:
-        binding.kill()
-        connecting.kill()
+        for side in list(sides):
+            side.kill()
 
     watchdog = threading.Timer(_PATIENCE + seconds, stop)
     watchdog.start()
     try:
-        endpoint = _hear(binding, "endpoint", what)
-        _tell(connecting, endpoint)
+        for side in ("bind", "connect"):
+            sides.append(_start(library, case, seconds, side))
+        binding, connecting = sides
+        _tell(connecting, _hear(binding, "endpoint", what))
         sent = _hear(connecting, "result", what)
         received = _hear(binding, "result", what)
     finally:
         watchdog.cancel()
-        for side in (connecting, binding):
-            _end(side)
+        for each in reversed(sides):
+            _end(each)
     return float({**received, **sent}["value"])
 
 

@@ -53,7 +53,7 @@ def draw(cases: list[Case], outcomes: dict[str, list[Outcome]], headline: str, p
         better = "less" if case.less_is_better else "more"
         place.set_title(f"{case.title} ({better} is better)", fontsize=10, loc="left")
         place.invert_yaxis()
-        place.margins(x=0.2)
+        place.margins(x=0.3)
         place.set_xlim(left=0)
         place.set_xticks([])
         for side in ("top", "right", "bottom"):
