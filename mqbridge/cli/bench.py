@@ -20,6 +20,7 @@ from mqbridge.cli.console import console, error_console
 from mqbridge.cli.durations import DURATION
 from mqbridge.cli.failures import Failure
 from mqbridge.cli.measuring import CASES, Case, MeasuringFailed, Outcome, circumstances, installed, measure
+from mqbridge.cli.signals import Signals
 from mqbridge.cli.units import short
 
 # In how few columns there is still a bar.
@@ -137,7 +138,8 @@ def command(case: tuple[str, ...], rounds: int, seconds: float, save: Path | Non
     found = circumstances()
     libraries = installed()
     try:
-        outcomes = _measured(cases, libraries, seconds, rounds, quiet=as_json)
+        with Signals() as signals, signals.waiting():
+            outcomes = _measured(cases, libraries, seconds, rounds, quiet=as_json)
     except MeasuringFailed as failure:
         raise Failure(str(failure)) from None
     if as_json:

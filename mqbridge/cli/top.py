@@ -18,6 +18,7 @@ from mqbridge.cli.failures import Failure
 from mqbridge.cli.keyboard import Keyboard
 from mqbridge.cli.rates import Pace, same_process
 from mqbridge.cli.screen import Size, view
+from mqbridge.cli.signals import Signals
 from mqbridge.cli.units import duration
 from mqbridge.inspection import Inspector, NoAnswer, Snapshot
 
@@ -154,7 +155,8 @@ def command(endpoint: str, interval: float, peers: int | None, only_once: bool, 
     """
     endpoint = endpoint_of(endpoint)
     interval = max(interval, 0.05)
-    with Inspector(endpoint) as inspector:
+    # A signal may come at any time: nothing is in its hands that must be finished.
+    with Signals() as signals, Inspector(endpoint) as inspector, signals.waiting():
         watch = Watch(inspector)
         try:
             if only_once:

@@ -11,7 +11,6 @@ import os
 import sys
 from typing import Any
 
-from mqbridge import _sys
 from mqbridge.context import Context
 from mqbridge.errors import ZMQError
 from mqbridge.inspection.server import Server, serve
@@ -32,12 +31,8 @@ def _made(context: Any) -> None:
     if not endpoint or pid in _served or (_served and "{pid}" not in endpoint):
         return
     _served[pid] = None
-    # The program is not to wait for this, nor to fail.
-    _sys.start_thread(_serve, (endpoint.replace("{pid}", str(pid)), pid))
-
-
-def _serve(endpoint: str, pid: int) -> None:
     try:
-        _served[pid] = serve(None, endpoint)
-    except ZMQError as error:
+        _served[pid] = serve(None, endpoint.replace("{pid}", str(pid)))
+    except (ZMQError, OSError) as error:
+        # The program is not to fail for that.
         print(f"mqbridge: {VARIABLE}: {error.strerror}; this process is not inspected", file=sys.stderr, flush=True)

@@ -273,6 +273,21 @@ def test_ctrl_c_and_no_color(path: str, terminal: Terminal, wait_for: WaitFor) -
         assert "Traceback" not in screen
 
 
+def test_sigterm_leaves_the_terminal_as_it_was(
+    path: str, terminal: Terminal, wait_for: WaitFor, tmp_path: Path
+) -> None:
+    with running(f"ipc://{path}"):
+        start(terminal, path)
+        shown_in(terminal, wait_for, "#1 PULL")
+        shell = int(terminal("display-message", "-p", "#{pane_pid}"))
+        children = Path(f"/proc/{shell}/task/{shell}/children")
+        if not children.exists():
+            pytest.skip("this system does not tell whose child a process is")
+        os.kill(int(children.read_text().split()[0]), signal.SIGTERM)
+        screen = shown_in(terminal, wait_for, "ended with 143")
+        assert "PULL" not in screen
+
+
 def test_a_terminal_without_unicode(path: str, terminal: Terminal, wait_for: WaitFor) -> None:
     with running(f"ipc://{path}"):
         start(terminal, path, LANG="C", LC_ALL="C", PYTHONIOENCODING="ascii")
