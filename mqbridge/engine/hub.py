@@ -42,6 +42,7 @@ class Hub:
         self.dropped: list[str] = []
         # Contexts and sockets have numbers in the order of their making.
         self.number = next(_hub_numbers)
+        self.numbers = _driver_numbers
         self.drivers: dict[Driver, int] = {}
         self._lock: Any = _sys.allocate_lock()
         self._changed = Signaler()
@@ -82,7 +83,7 @@ class Hub:
                 raise ZMQError(Errno.ETERM, "the context is terminated; make a new one")
             if len(self.drivers) >= most:
                 raise ZMQError(errno.EMFILE, f"a context has {most} sockets at most (MAX_SOCKETS); close some")
-            self.drivers[driver] = next(_driver_numbers)
+            self.drivers[driver] = next(self.numbers)
 
     def forget(self, driver: Driver) -> None:
         """A socket is closed, and nothing of it is left."""

@@ -14,6 +14,7 @@ import errno
 import os
 import weakref
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from mqbridge import _sys
@@ -44,6 +45,8 @@ class OwnContext(Context):
     def __init__(self) -> None:
         super().__init__()
         own_hubs.add(self._hub)
+        # The program's sockets are counted without those that watch them.
+        self._hub.numbers = count(1)
 
 
 class Server:
