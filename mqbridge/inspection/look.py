@@ -41,7 +41,7 @@ def snapshot(context: Any = None) -> Snapshot:
     Parameters
     ----------
     context
-        A Context, or pyzmq's with mqbridge as its backend; None: all there are.
+        A Context, an adapter's one, or pyzmq's with mqbridge as its backend; None: all there are.
 
     Raises
     ------
@@ -57,7 +57,9 @@ def snapshot(context: Any = None) -> Snapshot:
 
 def hub_of(context: Any) -> Any:
     """Return the engine of a context. Raises TypeError if it is none of mqbridge's."""
-    inner = getattr(context, "_ours", context)
+    # An adapter's has the ordinary one as its `context`.
+    ordinary = getattr(context, "context", context)
+    inner = getattr(ordinary, "_ours", ordinary)
     if not isinstance(inner, Context):
         raise TypeError(f"{context!r} is not a Context of mqbridge")
     return inner._hub

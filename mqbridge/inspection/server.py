@@ -142,7 +142,8 @@ def serve(context: Any = None, endpoint: str = "") -> Server:
     Parameters
     ----------
     context
-        A Context, or pyzmq's with mqbridge as its backend; None: all contexts in this process, also later ones.
+        A Context, an adapter's one, or pyzmq's with mqbridge as its backend; None: all contexts in this process, also
+        later ones.
     endpoint
         `ipc:///path/to/a/file`: only this user, and root, can open it. `tcp://127.0.0.1:port`: every user on this
         machine can. Other addresses are refused, since whoever reaches them would learn who talks with whom.

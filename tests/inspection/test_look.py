@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -343,6 +345,33 @@ def test_a_closed_socket_that_still_writes(context: mqbridge.Context) -> None:
     push.close()
     (state,) = snapshot(context).sockets
     assert (state.state, state.queued_out) == ("closing", 1)
+
+
+def test_an_adapters_context(context: mqbridge.Context) -> None:
+    from mqbridge.loops.asyncio import Context
+
+    context.socket(mqbridge.PUB)
+    assert [each.type for each in snapshot(Context(context)).sockets] == ["PUB"]
+
+
+PYZMQ = """
+import zmq, zmq.asyncio
+from mqbridge.inspection import snapshot
+for kind in (zmq.Context, zmq.asyncio.Context):
+    context = kind()
+    socket = context.socket(zmq.XPUB)
+    print([each.type for each in snapshot(context).sockets])
+    socket.close()
+    context.term()
+"""
+
+
+def test_pyzmqs_context_with_mqbridge_behind_it() -> None:
+    environment = {**os.environ, "PYZMQ_BACKEND": "mqbridge.pyzmq"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PYZMQ], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("['XPUB']\n['XPUB']\n", "")
 
 
 def test_other_things_have_no_snapshot() -> None:
