@@ -19,6 +19,7 @@ def filled(share: float, width: int, plain: bool = False) -> str:
 
 
 def gauge(share: float, width: int, plain: bool = False) -> Text:
-    """Return a bar that is green, yellow when it is half full, and red when it is nearly full."""
+    """Return a bar that is green, yellow when it is half full, and red when nearly full; dots are what is free."""
     style = "red" if share >= 0.9 else "yellow" if share >= 0.5 else "green"
-    return Text(filled(share, width, plain), style=style if plain else f"{style} on bright_black")
+    bar = filled(share, width, plain).rstrip(" .")
+    return Text.assemble((bar, style), (("." if plain else "·") * (width - len(bar)), "bright_black"))

@@ -37,5 +37,16 @@ def test_every_bar_has_its_width() -> None:
 
 @pytest.mark.parametrize(("share", "colour"), [(0.1, "green"), (0.5, "yellow"), (0.9, "red"), (1.0, "red")])
 def test_gauges_have_colours(share: float, colour: str) -> None:
-    assert gauge(share, 10).style == f"{colour} on bright_black"
-    assert gauge(share, 10, plain=True).style == colour
+    for plain in (False, True):
+        made = gauge(share, 10, plain)
+        assert [str(span.style) for span in made.spans][:1] == [colour]
+        # What is put behind a gauge has none of it.
+        assert str(made.style) == ""
+        assert len(made) == 10
+
+
+def test_what_is_free_is_dotted() -> None:
+    assert gauge(0.25, 4).plain == "█···"
+    assert gauge(0, 4).plain == "····"
+    assert gauge(0.25, 4, plain=True).plain == "#..."
+    assert gauge(1, 4).plain == "████"
