@@ -52,6 +52,12 @@ from .version import *
 #: Whether the hot modules in use are compiled. All of them are, or none.
 COMPILED: bool = not str(_sys.__file__).endswith(".py")
 
+# Only where it is asked for: a program that nobody inspects has nothing of it.
+if _os.environ.get("MQBRIDGE_INSPECT"):
+    from .inspection import environment as _environment
+
+    _environment.watch()
+
 # All names above without an underscore. Modules are not among them: one imports those by name. Type checkers take what
 # is imported above to be public; an `__all__` that they see, and cannot compute, would hide most of it.
 globals()["__all__"] = [

@@ -97,6 +97,7 @@ cdef class Stream:
     cdef Out *_out
     cdef object _held
     cdef readonly int fd
+    cdef readonly uint64_t received
     cpdef bytes recv(self, Py_ssize_t limit)
     cpdef Py_ssize_t recv_growing(self, Growing growing) except -2
     cpdef Py_ssize_t put(self, bytes header, bytes body) except -1

@@ -221,10 +221,13 @@ class Stream:
     behind it.
     """
 
-    __slots__ = ("fd", "blocked", "_socket", "_buffer", "_held", "_held_at", "_last")
+    __slots__ = ("fd", "received", "written", "blocked", "_socket", "_buffer", "_held", "_held_at", "_last")
 
     def __init__(self, fd: int, wake: int) -> None:
         self.fd = fd
+        # How many bytes have come, and how many have been written, by whomever.
+        self.received = 0
+        self.written = 0
         # Whether the last write found the kernel's buffer full.
         self.blocked = False
         self._socket = socket(fileno=fd)
@@ -237,9 +240,11 @@ class Stream:
     def recv(self, limit: int) -> bytes | None:
         """Receive up to `limit` bytes (at most 65,536): b"" is the end, None means none are there."""
         try:
-            return self._socket.recv(min(limit, _CHUNK), _RECV_FLAGS)
+            data: bytes = self._socket.recv(min(limit, _CHUNK), _RECV_FLAGS)
         except BlockingIOError:
             return None
+        self.received += len(data)
+        return data
 
     def recv_growing(self, growing: Growing) -> int:
         """Receive straight into a large frame: how many bytes came, 0 at the end, -1 if none are there."""
@@ -248,6 +253,7 @@ class Stream:
         except BlockingIOError:
             return -1
         growing.append(data, 0, len(data))
+        self.received += len(data)
         return len(data)
 
     def put(self, header: bytes, body: bytes) -> int:
@@ -308,6 +314,7 @@ class Stream:
             except BlockingIOError:
                 self.blocked = True
                 return False
+            self.written += count
             size = len(self._buffer)
             if count < size:
                 del self._buffer[:count]

@@ -454,6 +454,7 @@ cdef struct Out:
     int in_list
     int64_t due
     int64_t flushed
+    uint64_t written
     char *arena
     size_t capacity
     size_t start
@@ -512,6 +513,7 @@ cdef void out_write(Out *out) noexcept nogil:
             else:
                 store(out.error, errno)
             return
+        out.written += written
         if <size_t>written < count:
             store_size(out.start, out.start + written)
             store(out.blocked, True)
@@ -713,6 +715,7 @@ cdef class Stream:
         while True:
             count = c_recv(self.fd, chunk_buffer, limit, MSG_DONTWAIT)
             if count >= 0:
+                self.received += count
                 return PyBytes_FromStringAndSize(chunk_buffer, count)
             if errno == EAGAIN:
                 return None
@@ -738,6 +741,7 @@ cdef class Stream:
             if got >= 0:
                 growing._used += got
                 growing.missing -= got
+                self.received += got
                 return got
             if errno == EAGAIN:
                 return -1
@@ -868,6 +872,11 @@ cdef class Stream:
     def blocked(self):
         """Whether the last write, by whomever, found the kernel's buffer full."""
         return bool(load(self._out.blocked))
+
+    @property
+    def written(self):
+        """How many bytes have been written, by whomever."""
+        return self._out.written
 
     cpdef Py_ssize_t unwritten(self) except -1:
         """Return how many bytes wait to be written."""

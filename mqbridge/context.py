@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 import weakref
+from collections.abc import Callable, Sequence
 from types import GenericAlias
 from typing import Any
 
@@ -46,6 +47,8 @@ class Context:
     _instance: Context | None = None
     _instance_pid = 0
     _instance_lock: Any = _sys.allocate_lock()
+    # Who is told of each context that is made.
+    _observers: Sequence[Callable[[Context], None]] = ()
 
     def __init__(self, io_threads: int | Context = 1, shadow: Context | int | None = None) -> None:
         if isinstance(io_threads, Context):
@@ -64,6 +67,8 @@ class Context:
             self._hub.zap = Zap(self._hub.names)
         else:
             self._hub = _number(shadow) if isinstance(shadow, int) else shadow._hub
+        for observer in self._observers:
+            observer(self)
 
     @classmethod
     def instance(cls, io_threads: int = 1) -> Context:

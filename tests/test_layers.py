@@ -25,6 +25,7 @@ UNITS = dict.fromkeys(BASE, "base") | {
     **dict.fromkeys(("devices", "poller", "monitor", "proxy", "zap"), "api"),
     "loops": "loops",
     "auth": "auth",
+    "inspection": "inspection",
     "pyzmq": "pyzmq",
     "cli": "programs",
     "__main__": "programs",
@@ -39,11 +40,12 @@ LAYERS = {
     "transports": 2,
     "engine": 3,
     "api": 4,
-    "names": 5,
     "loops": 5,
     "auth": 5,
-    "pyzmq": 6,
-    "programs": 6,
+    "inspection": 5,
+    "names": 6,
+    "pyzmq": 7,
+    "programs": 7,
 }
 # Stricter than by layer: adapters see a socket's public surface only, since they also drive pyzmq's sockets.
 ONLY = {"loops": {"base", "api"}}

@@ -596,6 +596,35 @@ def test_put_and_flush(wire: Wire) -> None:
     assert wire.peer.recv(100) == b"helloa longer head"
 
 
+def test_a_stream_counts_its_bytes(twin: ModuleType, wire: Wire) -> None:
+    stream = wire.stream
+    assert (stream.received, stream.written) == (0, 0)
+    wire.peer.sendall(b"x" * 10)
+    assert is_readable(stream.fd, 10)
+    stream.recv(4)
+    assert stream.received == 4
+    growing = twin.Growing(100)
+    stream.recv_growing(growing)
+    assert stream.received == 10
+    assert stream.recv(10) is None
+    stream.put(b"he", b"llo")
+    assert stream.written == 0
+    stream.flush()
+    assert stream.written == 5
+    stream.put(b"", b"y")
+    stream.hold(b"head", b"body")
+    assert stream.flush()
+    assert stream.written == 5 + 1 + 8
+    # What is not taken is not written.
+    size = 1 << 25
+    stream.hold(b"", bytes(size))
+    assert not stream.flush()
+    assert stream.written == 14 + size - stream.unwritten()
+    # What was counted is known also after the end.
+    stream.close()
+    assert stream.received == 10
+
+
 def test_a_held_part(wire: Wire) -> None:
     stream = wire.stream
     stream.put(b"be", b"fore")

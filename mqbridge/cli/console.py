@@ -10,13 +10,21 @@ import functools
 from rich.console import Console
 
 
+class _Console(Console):
+    """A console that leaves it to `translated` what becomes of a command whose reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        # Called while BrokenPipeError is handled; rich's own would end the program with status 1.
+        raise
+
+
 @functools.cache
 def console() -> Console:
     """Return the console of stdout, for tables and reports."""
-    return Console(highlight=False)
+    return _Console(highlight=False)
 
 
 @functools.cache
 def error_console() -> Console:
     """Return the console of stderr, for errors, progress and what `--verbose` tells."""
-    return Console(stderr=True, highlight=False)
+    return _Console(stderr=True, highlight=False)

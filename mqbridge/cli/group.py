@@ -24,6 +24,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rep": ("mqbridge.cli.rep", "Show requests, and reply to them."),
     "proxy": ("mqbridge.cli.proxy", "Pass messages on between two endpoints."),
     "keys": ("mqbridge.cli.keys", "Make a key pair for CURVE."),
+    "doctor": ("mqbridge.cli.doctor", "Say what works here, and what to do about the rest."),
+    "top": ("mqbridge.cli.top", "Watch the sockets of a running program."),
+    "bench": ("mqbridge.cli.bench", "Measure mqbridge against the peers that are installed."),
 }
 
 

@@ -46,6 +46,8 @@ class Connector:
         "driver",
         "endpoint",
         "security",
+        "handshakes",
+        "retries",
         "_where",
         "_proxy",
         "_login",
@@ -69,6 +71,9 @@ class Connector:
         self.driver = driver
         self.endpoint = str(where)
         self.security = security_of(driver.options, f'connect("{where}")') if not driver.pattern.raw else Security()
+        # How many peers have shaken hands here, one after the other, and how many attempts had to be made again.
+        self.handshakes = 0
+        self.retries = 0
         self._where = where
         # Where to dial: the endpoint itself, or a SOCKS proxy that is asked to.
         self._proxy: Endpoint | None = None
@@ -262,6 +267,7 @@ class Connector:
         pause = self._pause + chance() % (options.reconnect_ivl or 1)
         if options.reconnect_ivl_max > options.reconnect_ivl:
             self._pause = min(self._pause * 2, options.reconnect_ivl_max)
+        self.retries += 1
         driver.emit(Event.CONNECT_RETRIED, self.endpoint, pause, error)
         self._timer = driver.timers.after(max(1, pause) * _MILLISECOND, self.begin)
 
@@ -270,6 +276,7 @@ class Connector:
     def pipe_for(self, link: Link) -> Pipe | None:
         """Return the pipe for the peer that has shaken hands, or None if the socket takes no more peers."""
         self._pause = 0
+        self.handshakes += 1
         if self._pipe is not None:
             notices.came(self.driver, self._pipe)
             return self._pipe
@@ -357,6 +364,22 @@ class Connector:
     def waiting(self) -> bool:
         """Return whether messages wait for a link that has shaken hands."""
         return self._pipe is not None and not self._pipe.outbound.empty()
+
+    def state(self) -> str:
+        """Return what it is at: connected, handshake, connecting, waiting (to try again), resolving, stopped."""
+        if self._link is not None:
+            return "connected" if self._link.pipe is not None else "handshake"
+        if self._handle is not None:
+            return "connecting"
+        if self._timer is not None:
+            return "waiting"
+        if self._closed or self.driver.options.reconnect_ivl < 0:
+            return "stopped"
+        return "resolving"
+
+    def pipe(self) -> Pipe | None:
+        """Return the pipe that is there without a connection, too; None if each connection gets one of its own."""
+        return self._pipe
 
     def hopeful(self) -> bool:
         """Return whether there is a connection, or one is being made at this moment."""

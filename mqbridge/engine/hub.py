@@ -7,6 +7,7 @@ import atexit
 import errno
 import os
 import weakref
+from itertools import count
 from typing import Any
 
 from mqbridge import _sys
@@ -23,6 +24,8 @@ from mqbridge.transports.inproc import Names
 # The longest an exit is held up for messages that were sent but not written.
 _AT_EXIT = 1_000_000_000
 
+_hub_numbers = count(1)
+_driver_numbers = count(1)
 _hubs: "weakref.WeakSet[Hub]" = weakref.WeakSet()
 
 
@@ -37,7 +40,10 @@ class Hub:
         self.terminated = False
         # What was given up at close: texts for a warning.
         self.dropped: list[str] = []
-        self.drivers: set[Driver] = set()
+        # Contexts and sockets have numbers in the order of their making.
+        self.number = next(_hub_numbers)
+        self.numbers = _driver_numbers
+        self.drivers: dict[Driver, int] = {}
         self._lock: Any = _sys.allocate_lock()
         self._changed = Signaler()
         self._abandoned: list[Driver | View] = []
@@ -77,14 +83,14 @@ class Hub:
                 raise ZMQError(Errno.ETERM, "the context is terminated; make a new one")
             if len(self.drivers) >= most:
                 raise ZMQError(errno.EMFILE, f"a context has {most} sockets at most (MAX_SOCKETS); close some")
-            self.drivers.add(driver)
+            self.drivers[driver] = next(self.numbers)
 
     def forget(self, driver: Driver) -> None:
         """A socket is closed, and nothing of it is left."""
         if self._caretaker is not None:
             self._caretaker.dismiss(driver)
         with self._lock:
-            self.drivers.discard(driver)
+            self.drivers.pop(driver, None)
         self._changed.signal()
 
     def lingers(self, driver: Driver) -> None:
@@ -182,6 +188,11 @@ class Hub:
             self.abandon(driver)
         if self._caretaker is not None and not self.forked:
             self._caretaker.stop_when_idle()
+
+
+def all_hubs() -> list[Hub]:
+    """Return the engines of all contexts of this process."""
+    return list(_hubs)
 
 
 # ---- fork and exit

@@ -42,6 +42,9 @@ cdef class Link(Outward):
     @cython.locals(connection=Connection, pipe=Pipe, inbound=Fifo, limit=Py_ssize_t, room=Py_ssize_t, messages=list)
     cdef _deliver(self)
 
+    @cython.locals(found=int)
+    cpdef int state(self) except -1
+
     cpdef answered(self, verdict)
 
     cdef _establish(self)

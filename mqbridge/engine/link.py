@@ -31,6 +31,10 @@ _NO_LIMIT = 1 << 30
 _END = 0
 _DRY = 1
 _FULL = 2
+# What `state` tells.
+ESTABLISHED = 1
+BLOCKED = 2
+PAUSED = 4
 # Data received but not read by a closing socket, in chunks: after that many the peer is not going to stop.
 _LAST_WORDS = 1024
 
@@ -197,6 +201,17 @@ class Link(Outward):
         elif connection.closed or self._ended_input:
             self.end()
 
+    def state(self) -> int:
+        """Return what is to be known of the flow: ESTABLISHED (the handshake is done), BLOCKED, PAUSED."""
+        found = 0
+        if self._established:
+            found = ESTABLISHED
+        if self._blocked:
+            found |= BLOCKED
+        if self._paused:
+            found |= PAUSED
+        return found
+
     # ---- beginning and end
 
     def answered(self, verdict: Verdict | ProtocolError) -> None:
@@ -274,6 +289,7 @@ class Link(Outward):
         if pipe is not None:
             pipe.outlet = None
             self.pipe = None
+        driver.ledger.link_gone(driver, self, pipe)
         self.owner.link_ended(self, pipe, unsent)
         driver.changed = True
 

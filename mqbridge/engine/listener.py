@@ -40,6 +40,7 @@ class Listener:
         "driver",
         "endpoint",
         "security",
+        "handshakes",
         "_transport",
         "_adopted",
         "_handle",
@@ -61,6 +62,8 @@ class Listener:
         self.driver = driver
         self.endpoint = endpoint
         self.security = security
+        # How many peers have shaken hands here.
+        self.handshakes = 0
         # Who was accepted and has not shaken hands yet, in order of age.
         self._in_handshake: dict[Link, None] = {}
         self._most = MOST_HANDSHAKES
@@ -129,6 +132,12 @@ class Listener:
                 return True
         return False
 
+    def state(self) -> str:
+        """Return whether it is listening, paused (for want of descriptors, P42), or closed."""
+        if self._fd < 0:
+            return "closed"
+        return "listening" if self._pause is None else "paused"
+
     def _go_on(self) -> None:
         self._pause = None
         self.driver.pollset.watch(self._fd, _sys.READ, self)
@@ -136,6 +145,7 @@ class Listener:
     def pipe_for(self, link: Link) -> Pipe | None:
         """Return a pipe for a peer that has shaken hands, or None if the socket takes no more peers."""
         self._in_handshake.pop(link, None)
+        self.handshakes += 1
         pipe = new_pipe(self.driver)
         pipe.endpoint = self.endpoint
         pipe.routing_id = link.connection.peer_routing_id

@@ -27,6 +27,7 @@ cdef class Upkeep(Wakeups):
     cdef public bint closing
     cdef public bint gathers
     cdef public list sinks
+    cdef public object ledger
     cdef Py_ssize_t _since_look
     cdef int64_t _caught_up
 

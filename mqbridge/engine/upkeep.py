@@ -8,6 +8,7 @@ from typing import Any
 
 from mqbridge import _sys
 from mqbridge.engine import notices
+from mqbridge.engine.ledger import Ledger
 from mqbridge.engine.timers import Timers
 from mqbridge.engine.wakeups import Wakeups
 from mqbridge.patterns.pattern import Pattern
@@ -41,6 +42,7 @@ class Upkeep(Wakeups):
         "closing",
         "gathers",
         "sinks",
+        "ledger",
         "_since_look",
         "_caught_up",
     )
@@ -74,6 +76,8 @@ class Upkeep(Wakeups):
         self.gathers = not pattern.lock_step and engine.flushes
         # Told of connections that come and go; see `emit`.
         self.sinks: list[Any] = []
+        # What came by and went to peers that are gone.
+        self.ledger = Ledger()
         self._since_look = 0
         # When a send last looked at what had come before it, in ns.
         self._caught_up = 0
@@ -202,6 +206,7 @@ class Upkeep(Wakeups):
         pipe.ended = True
         if pipe in self.pipes:
             self.pipes.discard(pipe)
+            self.ledger.pipe_ended(pipe)
             self.pattern.ended(pipe)
             self.changed = True
 

@@ -76,3 +76,5 @@ cdef class Latest(Fifo):
     cpdef Py_ssize_t length(self) except -1
 
     cpdef Py_ssize_t waiting(self) except -1
+
+    cpdef Py_ssize_t released(self) except -1

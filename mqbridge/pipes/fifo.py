@@ -172,16 +172,21 @@ class Latest(Fifo):
         self._last: deque[object] = deque(maxlen=1)
 
     def push(self, message: object) -> None:
+        self.pass_by()
         self._last.append(message)
 
     def extend(self, messages: list[object]) -> None:
+        self._pushed += len(messages)
+        self._released += len(messages)
         self._last.extend(messages)
 
     def passes(self) -> bool:
         return not self._last
 
     def pass_by(self) -> None:
-        pass
+        # Counted, and against no limit.
+        self._pushed += 1
+        self._released += 1
 
     def pop(self) -> object:
         return self.take()
@@ -203,3 +208,7 @@ class Latest(Fifo):
 
     def waiting(self) -> int:
         return len(self._last)
+
+    def released(self) -> int:
+        # What was replaced counts no longer either.
+        return self._pushed - len(self._last)

@@ -38,8 +38,17 @@ def listen(address: Address, options: Options) -> Any:
     """Return a listening socket. Raises OSError, EADDRINUSE if somebody listens there already.
 
     A socket's file that is left over from a process that has ended is removed; `*` is a new name in a directory of
-    its own.
+    its own. Who may connect is as the umask has it.
     """
+    return _listen(address, options, None)
+
+
+def listen_privately(address: Address, options: Options) -> Any:
+    """The same, at a file that this user alone can open, from its first moment on."""
+    return _listen(address, options, 0o600)
+
+
+def _listen(address: Address, options: Options, mode: int | None) -> Any:
     family, where = address
     if where == "*":
         # Not at the top: with all it imports itself it takes as long as a fifth of this package.
@@ -48,7 +57,7 @@ def listen(address: Address, options: Options) -> Any:
         directory = tempfile.mkdtemp(prefix="mqbridge-")
         _made.add(directory)
         try:
-            return listen((family, os.path.join(directory, "socket")), options)
+            return _listen((family, os.path.join(directory, "socket")), options, mode)
         except BaseException:
             _forget_directory(directory)
             raise
@@ -57,6 +66,9 @@ def listen(address: Address, options: Options) -> Any:
         os.set_inheritable(handle.fileno(), False)
         handle.setblocking(False)
         set_buffers(handle, options)
+        if mode is not None:
+            with contextlib.suppress(OSError):  # where a socket has no permissions before it has a file
+                os.fchmod(handle.fileno(), mode)
         try:
             handle.bind(where)
         except OSError as error:
@@ -65,6 +77,8 @@ def listen(address: Address, options: Options) -> Any:
             os.unlink(where)
             handle.bind(where)
         try:
+            if mode is not None:
+                os.chmod(where, mode)
             handle.listen(options.backlog)
         except BaseException:
             close_listener(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -32,3 +33,14 @@ def test_colours(name: str, environment: dict[str, str], colours: bool) -> None:
     shown = done.stderr if name == "error_console" else done.stdout
     assert "x" in shown
     assert ("\x1b[1;31m" in shown) is colours
+
+
+def test_a_reader_that_has_gone_is_an_error_like_any_other() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as file, pytest.raises(BrokenPipeError):
+        broken = type(console())(file=file)
+        try:
+            broken.print("x")
+        finally:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), writer)

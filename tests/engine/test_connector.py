@@ -795,3 +795,42 @@ def test_a_stream_that_has_hung_up_does_not_dial_again(
         assert driver.timers.next_due() == 0
         assert not stream.poll(0)
         stream.disconnect(place.endpoint)
+
+
+# ---- what it tells of itself
+
+
+def test_what_it_is_at_and_how_often_it_was(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any], wait_for: Callable[..., None], black_hole: int
+) -> None:
+    with quiet.socket(mqbridge.PUSH) as push, quiet.socket(mqbridge.PULL) as pull:
+        push.reconnect_ivl = 1
+        push.connect(NOBODY)
+        ((nobody,),) = push._driver.endpoints.values()
+        wait_for(lambda: push.events and nobody.retries >= 2 and nobody.state() == "waiting", "attempts")
+        assert nobody.handshakes == 0
+        push.connect(f"tcp://127.0.0.1:{black_hole}")
+        hole = push._driver.endpoints[f"tcp://127.0.0.1:{black_hole}"][0]
+        assert hole.state() == "connecting"
+        pull.bind("tcp://127.0.0.1:*")
+        endpoint = pull.last_endpoint.decode().rstrip("\0")
+        push.connect(endpoint)
+        (made,) = push._driver.endpoints[endpoint]
+        assert made.state() in ("connecting", "handshake")
+        wait_for(lambda: (push.events, pull.events) and made.state() == "connected", "the connection")
+        assert (made.handshakes, made.retries) == (1, 0)
+        assert made.pipe() in push._driver.pipes
+        push.connect("tcp://a-name-that-is-looked-up.invalid:1")
+        named = push._driver.endpoints["tcp://a-name-that-is-looked-up.invalid:1"][0]
+        assert named.state() == "resolving"
+        named.close(False)
+        assert named.state() == "stopped"
+
+
+def test_who_does_not_come_back_has_stopped(quiet: mqbridge.Context, wait_for: Callable[..., None]) -> None:
+    with quiet.socket(mqbridge.PUSH) as push:
+        push.reconnect_ivl = -1
+        push.connect(NOBODY)
+        ((made,),) = push._driver.endpoints.values()
+        wait_for(lambda: push.events is not None and made.state() == "stopped", "the end of the attempt")
+        assert made.retries == 0

@@ -11,6 +11,7 @@ import pytest
 
 import mqbridge
 from mqbridge import DONTWAIT, POLLIN, Event
+from mqbridge.engine.link import BLOCKED, ESTABLISHED, PAUSED
 
 MIB = 1 << 20
 SMALL_WINDOW = 4096
@@ -337,3 +338,25 @@ def test_a_closing_socket_that_is_still_talked_to_writes_its_last_words(
         assert peer.expect(100) == messages
         peer.close()
         wait_for(lambda: driver.pollset.fd < 0 or not driver.drive(), "the end of the socket")
+
+
+def test_what_it_tells_of_its_flow(
+    pair: Any, peers: Any, driving: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    pair.rcvhwm = 2
+    pair.sndhwm = 0
+    peer = peers.connect(pair.last_endpoint, "PAIR", driving(pair))
+    wait_for(lambda: pair.poll(0) == 0 and pair._driver.links, "the connection")
+    (made,) = pair._driver.links
+    assert made.state() == 0
+    peer.shake_hands()
+    assert made.state() == ESTABLISHED
+    for _ in range(4):
+        peer.send(b"x")
+    wait_for(lambda: pair.events is not None and made.state() == ESTABLISHED | PAUSED, "a full queue")
+    for _ in range(4):
+        pair.recv()
+    assert made.state() == ESTABLISHED
+    for _ in range(64):
+        pair.send(bytes(1_000_000))
+    assert made.state() == ESTABLISHED | BLOCKED

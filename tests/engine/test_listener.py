@@ -353,3 +353,19 @@ def test_without_descriptors_there_is_room_for_fewer(
     silent[0].expect_end()
     newest.shake_hands().send(b"hello")
     assert pull.recv() == b"hello"
+
+
+def test_what_it_is_at_and_how_many_have_come(pull: Any, peers: Any, driving: Callable[..., Any]) -> None:
+    pull.bind("tcp://127.0.0.1:*")
+    ((made,),) = pull._driver.endpoints.values()
+    assert (made.state(), made.handshakes) == ("listening", 0)
+    peers.connect(pull.last_endpoint, "PUSH", driving(pull))
+    pull.poll(0)
+    assert made.handshakes == 0
+    peers.connect(pull.last_endpoint, "PUSH", driving(pull)).shake_hands()
+    assert made.handshakes == 1
+    made._pause = object()
+    assert made.state() == "paused"
+    made._pause = None
+    pull.unbind(pull.last_endpoint)
+    assert made.state() == "closed"

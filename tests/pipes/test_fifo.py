@@ -339,3 +339,13 @@ def test_latest_with_two_threads_gives_each_message_once_and_in_order() -> None:
     writer.join()
     assert found == sorted(set(found))
     assert latest.empty()
+
+
+def test_latest_counts_what_was_put_in_and_what_counts_no_longer() -> None:
+    latest = Latest()
+    latest.push("a")
+    latest.extend(["b", "c"])
+    assert (latest.pushed(), latest.released(), latest.length()) == (3, 2, 1)
+    assert latest.take() == "c"
+    latest.pass_by()
+    assert (latest.pushed(), latest.released(), latest.length()) == (4, 4, 0)

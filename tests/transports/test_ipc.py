@@ -331,3 +331,20 @@ def test_a_connect_waits_for_the_name(tmp_path: Path) -> None:
         push.send(b"early")
         pull.bind(endpoint)
         assert pull.recv() == b"early"
+
+
+def test_a_private_name_is_for_this_user_alone_whatever_the_umask(
+    tmp_path: Path, closing: Callable[[Any], Any]
+) -> None:
+    before = os.umask(0)
+    try:
+        name = str(tmp_path / "private")
+        handle = closing(ipc.listen_privately((socket.AF_UNIX, name), Options()))
+        assert os.stat(name).st_mode & 0o777 == 0o600
+        with pytest.raises(OSError) as caught:
+            ipc.listen_privately((socket.AF_UNIX, name), Options())
+        assert caught.value.errno == errno.EADDRINUSE
+        ipc.close_listener(handle)
+        assert not os.path.exists(name)
+    finally:
+        os.umask(before)
