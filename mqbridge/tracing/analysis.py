@@ -10,7 +10,7 @@ A reading of EVENTS, and a call that raises Again, are looks. Here is no I/O: pu
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -102,7 +102,7 @@ class Known:
     wanted: dict[int, int] = field(default_factory=dict)
     calls: list[Event] = field(default_factory=list)
     #: The calls since somebody last saw that there is nothing.
-    since_empty: list[Event] = field(default_factory=list)
+    since_empty: deque[Event] = field(default_factory=lambda: deque(maxlen=1000))
     looked: bool = False
     full: bool = False
     eaters_for_room: int = 0
@@ -121,7 +121,7 @@ def analyse(recording: Recording) -> list[Finding]:
 class _Analysis:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.known: dict[int, Known] = {}
+        self.known = {number: Known(number, made["type"], made["lib"]) for number, made in recording.sockets.items()}
         self.owners: dict[tuple[int, int], int] = {}
         self.closed_fds: dict[tuple[int, int], int] = {}
         self.waits: dict[tuple[int, int], Sleep] = {}
@@ -136,9 +136,7 @@ class _Analysis:
     def run(self) -> list[Finding]:
         for event in self.recording.events:
             kind = event["k"]
-            if kind == "socket":
-                self.known.setdefault(event["s"], Known(event["s"], event["type"], event["lib"]))
-            elif kind in CALLS:
+            if kind in CALLS:
                 self._call(event)
             elif kind == "look":
                 self._evidence(event, event["mask"], event["before"])

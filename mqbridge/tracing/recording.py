@@ -39,6 +39,13 @@ _FIELDS: dict[str, dict[str, type]] = {
     "end of main": {},
     "end": {"why": str},
 }
+# What it may have.
+_OPTIONAL: dict[str, type] = {
+    **dict.fromkeys(("s", "p", "tid", "fd", "o", "d", "n", "b", "m", "dw", "more", "mask", "of", "again"), int),
+    **dict.fromkeys(("th", "r", "name", "endpoint", "by", "what", "api", "error", "why", "ways"), str),
+    **dict.fromkeys(("before", "after", "ready", "argv"), list),
+    **dict.fromkeys(("fds", "found"), dict),
+}
 
 
 class NotARecording(Exception):
@@ -139,6 +146,11 @@ def _parsed(line: str) -> Event | None:
         return event
     wanted = _FIELDS.get(event["k"])
     if wanted is None or any(type(event.get(name)) is not kind for name, kind in wanted.items()):
+        return None
+    for name, kind in _OPTIONAL.items():
+        if name in event and type(event[name]) is not kind:
+            return None
+    if any(type(fd) is not int for name in ("before", "after", "ready") for fd in event.get(name, ())):
         return None
     for name in ("fds", "found"):
         if name in event:
