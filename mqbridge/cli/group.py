@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rep": ("mqbridge.cli.rep", "Show requests, and reply to them."),
     "proxy": ("mqbridge.cli.proxy", "Pass messages on between two endpoints."),
     "keys": ("mqbridge.cli.keys", "Make a key pair for CURVE."),
+    "trace": ("mqbridge.cli.trace", "Run a program and draw what it does with its sockets; find missed edges."),
 }
 
 

@@ -148,7 +148,11 @@ class _Analysis:
                 self._descriptor(event)
         serious = {(each.socket, part) for each in self.found.values() if each.serious for part in each.pitfall.split()}
         return sorted(
-            (f for f in self.found.values() if f.serious or not any((f.socket, p) in serious for p in f.pitfall.split())),
+            (
+                f
+                for f in self.found.values()
+                if f.serious or not any((f.socket, p) in serious for p in f.pitfall.split())
+            ),
             key=lambda each: each.at,
         )
 
@@ -182,7 +186,9 @@ class _Analysis:
             self._misuse(socket, event, event["ways"])
 
     def _misuse(self, socket: Known, event: Event, ways: str) -> None:
-        self._found("misuse", "P7", socket, event["th"], event["t"], event["t"], f"watched by {event['api']} for {ways!r}")
+        self._found(
+            "misuse", "P7", socket, event["th"], event["t"], event["t"], f"watched by {event['api']} for {ways!r}"
+        )
 
     # ---- waits
 
@@ -213,7 +219,9 @@ class _Analysis:
             if number is None:
                 closed = self.closed_fds.get((sleep.process, fd))
                 if closed is not None:
-                    self._found("misuse", "P24", self.known[closed], sleep.name, event["t"], sleep.begin, "it was reported")
+                    self._found(
+                        "misuse", "P24", self.known[closed], sleep.name, event["t"], sleep.begin, "it was reported"
+                    )
                 continue
             socket = self.known[number]
             key = (number, sleep.thread)
@@ -262,7 +270,9 @@ class _Analysis:
         socket.since_empty.append(event)
         if kind in ("events", "poll") or (kind in ("send", "recv") and event.get("r") == "Again"):
             socket.looked = True
-        if (kind == "recv" and event.get("r") == "Again") or (kind == "events" and succeeded and not event["mask"] & POLLIN):
+        if (kind == "recv" and event.get("r") == "Again") or (
+            kind == "events" and succeeded and not event["mask"] & POLLIN
+        ):
             socket.since_empty.clear()
         if (kind == "poll" and event["of"] & POLLIN and not event["mask"] & POLLIN) and succeeded:
             socket.since_empty.clear()
@@ -296,7 +306,11 @@ class _Analysis:
         for sleep in self.sleeps[socket.number]:
             fds = [fd for fd in sleep.fds if fd in socket.fds]
             end = event["t"] if sleep.end is None else sleep.end
-            if not fds or any(fd in readable or fd in sleep.found for fd in fds) or end - max(last, sleep.begin) < _SLEPT:
+            if (
+                not fds
+                or any(fd in readable or fd in sleep.found for fd in fds)
+                or end - max(last, sleep.begin) < _SLEPT
+            ):
                 continue
             wanted = self._wanted(sleep, socket, fds)
             if mask & wanted & POLLIN and not self._aware(sleep, socket, fds):
@@ -324,8 +338,11 @@ class _Analysis:
 
     def _somebody_else(self, look: Event, sleep: Sleep, socket: Known, fds: list[int]) -> bool:
         handed = set().union(*(socket.fds[fd] for fd in fds))
-        return look["tid"] != sleep.thread or look["p"] != sleep.process or bool(handed - {0} and look["o"] not in handed) or (
-            len(handed - {0}) > 1 and look["o"] != min(handed - {0})
+        return (
+            look["tid"] != sleep.thread
+            or look["p"] != sleep.process
+            or bool(handed - {0} and look["o"] not in handed)
+            or (len(handed - {0}) > 1 and look["o"] != min(handed - {0}))
         )
 
     def _pitfall(self, socket: Known, sleep: Sleep, fds: list[int]) -> str:
@@ -354,12 +371,16 @@ class _Analysis:
         if not others or any(self.peers.get(other) != {socket.number} for other in others):
             return "P4 or P5"
         until = effect(left[-1])
-        sent = sum(
-            event.get("m", 1)
-            for other in others
-            for event in self.known[other].calls
-            if event["k"] == "send" and "r" not in event and not event.get("more") and effect(event) <= until
-        ) if all(other in self.known for other in others) else -1
+        sent = (
+            sum(
+                event.get("m", 1)
+                for other in others
+                for event in self.known[other].calls
+                if event["k"] == "send" and "r" not in event and not event.get("more") and effect(event) <= until
+            )
+            if all(other in self.known for other in others)
+            else -1
+        )
         received = self.received[socket.number]
         # Parts that were received one by one count as messages; then it cannot be told.
         if sent < received:
@@ -380,9 +401,7 @@ class _Analysis:
             self.found[key].count += level != "spin"
             return
         text, remedy = texts(pitfall)
-        self.found[key] = Finding(
-            level, pitfall, socket.number, thread, at, since, text, cause, remedy, link(pitfall)
-        )
+        self.found[key] = Finding(level, pitfall, socket.number, thread, at, since, text, cause, remedy, link(pitfall))
 
 
 def said(event: Event) -> str:
@@ -418,7 +437,9 @@ def peers(events: Iterable[Event]) -> dict[int, set[int]]:
     connected: dict[str, set[int]] = defaultdict(set)
     for event in events:
         if event["k"] == "call" and "r" not in event and event.get("name") in ("bind", "connect"):
-            (bound if event["name"] == "bind" else connected)[_place(str(event.get("endpoint", "")), event["p"])].add(event["s"])
+            (bound if event["name"] == "bind" else connected)[_place(str(event.get("endpoint", "")), event["p"])].add(
+                event["s"]
+            )
     found: dict[int, set[int]] = defaultdict(set)
     for place, servers in bound.items():
         for server in servers:

@@ -188,7 +188,9 @@ class _Builder:
             self._tell_descriptor(at, event)
         elif kind == "look":
             self._probed(event, event["before"])
-            why = {"close": "before the close", "limit": "at the limit", "exit": "at the end"}.get(event["why"], event["why"])
+            why = {"close": "before the close", "limit": "at the limit", "exit": "at the end"}.get(
+                event["why"], event["why"]
+            )
             quiet = "" if event["before"] else ", FD is quiet"
             text = f"the tracer looks {why}: EVENTS = {named(event['mask'])}{quiet}"
             self._row(event["t"], None, self._places["socket", event["s"]], text, "look")
@@ -304,8 +306,31 @@ class _Builder:
             each = self._pending.pop(0)
             place = self._places["socket", each.socket]
             fds = [at for key, at in self._places.items() if key[:2] == ("fd", each.socket)]
-            thread = next((at for at, lane in enumerate(self.lanes) if lane.kind == "thread" and lane.label.startswith(each.thread)), None)
-            self._row(each.at, thread, fds[0] if fds else place, headline(each, self.labels), "missed" if each.serious else "risk")
+            thread = next(
+                (
+                    at
+                    for at, lane in enumerate(self.lanes)
+                    if lane.kind == "thread" and lane.label.startswith(each.thread)
+                ),
+                None,
+            )
+            self._row(
+                each.at,
+                thread,
+                fds[0] if fds else place,
+                short(each, self.labels),
+                "missed" if each.serious else "risk",
+            )
+
+
+def short(finding: Finding, labels: dict[int, str]) -> str:
+    """Return what a row of the chart says of a finding."""
+    number = f" {finding.pitfall}" if finding.pitfall else ""
+    if finding.level == "missed":
+        there = "room to send" if finding.pitfall == "P8" else "a message"
+        slept = duration(finding.at - finding.since)
+        return f"MISSED EDGE{number}: FD is quiet, and there is {there}; {finding.thread} slept {slept}"
+    return headline(finding, labels).partition(": ")[0] + f": {finding.text}"
 
 
 def headline(finding: Finding, labels: dict[int, str]) -> str:
@@ -325,36 +350,27 @@ def duration(ns: int) -> str:
 
 
 def _stale_signals(events: list[Event]) -> set[int]:
-    """Return the places of signals that were written when their edge had been taken already."""
+    """Return the places of signals that were written when their edge had been taken already.
+
+    The watcher is a thread, and may be late: then the next one who looks at the descriptor finds it quiet.
+    """
+    owned: dict[int, set[int]] = defaultdict(set)
+    for event in events:
+        if event["k"] == "fd":
+            owned[event["s"]].add(event["fd"])
     stale: set[int] = set()
     next_look: dict[tuple[int, int], bool] = {}
     for at in range(len(events) - 1, -1, -1):
         event = events[at]
         if event["k"] == "signal":
-            if next_look.get((event["p"], event["fd"]), True) is False:
+            if not next_look.get((event["p"], event["fd"]), True):
                 stale.add(at)
             continue
         ready = event.get("before", event.get("ready"))
-        if ready is not None and "s" in event:
-            for key in [key for key in next_look if key[0] == event["p"]]:
-                next_look.pop(key)
-            next_look.update({(event["p"], fd): True for fd in ready})
-            next_look.update({(event["p"], fd): False for fd in _fds_of(events, event) if fd not in ready})
-        elif ready is not None:
-            next_look.update({(event["p"], fd): fd in ready for fd in event["fds"]})
+        if ready is not None:
+            looked_at = owned[event["s"]] if "s" in event else set(event["fds"])
+            next_look.update({(event["p"], fd): fd in ready for fd in looked_at})
     return stale
-
-
-def _fds_of(events: list[Event], event: Event) -> set[int]:
-    cache: dict[tuple[int, int], set[int]] = _fds_of.__dict__.setdefault("cache", {})
-    key = (id(events), event["s"])
-    if key not in cache:
-        cache.clear()
-        for each in events:
-            if each["k"] == "fd":
-                cache.setdefault((id(events), each["s"]), set()).add(each["fd"])
-        cache.setdefault(key, set())
-    return cache[key]
 
 
 def _folded(rows: list[Row]) -> list[Row]:
@@ -381,7 +397,9 @@ def _folded(rows: list[Row]) -> list[Row]:
         folded += rows[at : at + length]
         end = at + length * times
         what = "the same" if length == 1 else f"the last {length} rows"
-        folded.append(replace(rows[end - 1], source=None, target=None, text=f"{what} {times - 1} times more", style="note"))
+        folded.append(
+            replace(rows[end - 1], source=None, target=None, text=f"{what} {times - 1} times more", style="note")
+        )
         at = end
     return folded
 

@@ -141,7 +141,9 @@ class _View:
         self._number = tools.recorder.number()
         self.fileno = view.fileno
         self.driver = view.driver
-        self.events = functools.partial(tools.call, lambda *_: view.events(), None, "events", _mask, state, self._number)
+        self.events = functools.partial(
+            tools.call, lambda *_: view.events(), None, "events", _mask, state, self._number
+        )
         # So that whoever has the method can ask for the view.
         self.events.__self__ = self  # type: ignore[attr-defined]
         self._recorder = tools.recorder
@@ -188,7 +190,9 @@ def _received(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dic
 class _Tools:
     """What makes traced methods of a library's own."""
 
-    def __init__(self, recorder: Recorder, describe: Describe, get: Any, ready: Callable[[SocketState, Any], None]) -> None:
+    def __init__(
+        self, recorder: Recorder, describe: Describe, get: Any, ready: Callable[[SocketState, Any], None]
+    ) -> None:
         self.recorder = recorder
         self._describe = describe
         self._get = get
@@ -288,7 +292,9 @@ class _Tools:
             inner = self.method(
                 original,
                 "send",
-                lambda args, kwargs: _sent(args[0] if isinstance(args[0], (list, tuple)) else (), _flags(args, kwargs, 1)),
+                lambda args, kwargs: _sent(
+                    args[0] if isinstance(args[0], (list, tuple)) else (), _flags(args, kwargs, 1)
+                ),
             )
         return traced
 
@@ -328,7 +334,9 @@ class _Tools:
 
     def topic(self, original: Any, name: str) -> Any:
         """Return the traced form of subscribe and unsubscribe."""
-        return self.method(original, "call", lambda args, kwargs: {"name": name, "endpoint": repr(args[0] if args else "")})
+        return self.method(
+            original, "call", lambda args, kwargs: {"name": name, "endpoint": repr(args[0] if args else "")}
+        )
 
     def setter(self, original: Any) -> Any:
         """Return the traced form of `set`: only subscriptions are told."""
@@ -426,7 +434,12 @@ class _Tools:
             lasted = _clock() - began
             for (item, flags, state, o), ready_before in zip(states, before, strict=True):
                 state.calls.pop(tid, None)
-                fields: dict[str, Any] = {"mask": found.get(id(item), 0), "of": flags, "d": lasted, "before": ready_before}
+                fields: dict[str, Any] = {
+                    "mask": found.get(id(item), 0),
+                    "of": flags,
+                    "d": lasted,
+                    "before": ready_before,
+                }
                 if error:
                     fields["r"] = error
                 fields["after"] = self.recorder.readable(state) if state.open else []

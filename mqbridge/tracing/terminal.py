@@ -23,15 +23,19 @@ _MOST = 16
 _LEAST_TEXT = 28
 
 
-def lines(chart: Chart, width: int = 100, unicode: bool = True) -> list[Line]:
-    """Return the chart: a head, the rows, the legend, and what was found. No line is longer than `width`."""
+def lines(chart: Chart, width: int = 100, unicode: bool = True, rows: bool = True) -> list[Line]:
+    """Return the chart: a head, the rows, the legend, and what was found. No line is longer than `width`, from 40 on.
+
+    Without `rows`, only what was found.
+    """
     marks = _UNICODE if unicode else _ASCII
     width = max(width, 40)
+    if not rows or not chart.rows:
+        return findings(chart, width, unicode)
     widths, names = _columns(chart, width, marks)
     centers = [_TIME + sum(widths[:at]) + widths[at] // 2 for at in range(len(widths))]
     found: list[Line] = []
-    if chart.rows:
-        found.append([(" " * _TIME, "")] + [(f"{name:^{wide}}", "head") for name, wide in zip(names, widths, strict=True)])
+    found.append([(" " * _TIME, "")] + [(f"{name:^{wide}}", "head") for name, wide in zip(names, widths, strict=True)])
     if chart.hidden:
         found.append([(f"{chart.hidden:,} earlier rows are not shown", "note")])
     room = width - _TIME - sum(widths) - 1
@@ -107,7 +111,7 @@ def _row(row: Row, centers: list[int], edge: int, room: int, marks: dict[str, st
     elif row.source is not None or row.target is not None:
         place = row.target if row.source is None else row.source
         cells[centers[place or 0]] = (marks["dot"], row.style)
-    texts = _broken(row.text, room) if room >= _LEAST_TEXT // 2 else [row.text[: max(room, 0)]]
+    texts = broken(row.text, room) if room >= _LEAST_TEXT // 2 else [row.text[: max(room, 0)]]
     if marks is _ASCII:
         texts = [text.encode("ascii", "replace").decode() for text in texts]
     made = [[*_joined(cells), (" " + texts[0], row.style)]]
@@ -130,7 +134,7 @@ def _joined(cells: list[tuple[str, str]]) -> Line:
     return line
 
 
-def _broken(text: str, room: int) -> list[str]:
+def broken(text: str, room: int) -> list[str]:
     """Break a text into lines of at most `room` characters, at blanks where there are some."""
     made: list[str] = []
     rest = text
@@ -142,4 +146,4 @@ def _broken(text: str, room: int) -> list[str]:
 
 
 def _wrapped(text: str, width: int, style: str, indent: int = 0) -> list[Line]:
-    return [[(" " * indent + part, style)] for part in _broken(text, width - indent)]
+    return [[(" " * indent + part, style)] for part in broken(text, width - indent)]
