@@ -213,7 +213,9 @@ class _Builder:
         before, after = set(event.get("before", ())), set(event.get("after", ()))
         taken = [fd for fd in sorted(before - after) if self._fd(event, fd) is not None]
         if taken:
-            text += f"; takes the edge of FD {', '.join(map(str, taken))}"
+            # Who looks at the socket is meant to.
+            verb = "clears" if event["k"] in ("events", "poll") or "r" in event else "takes"
+            text += f"; {verb} the edge of FD {', '.join(map(str, taken))}"
         style = "again" if "r" in event else "call"
         self._probed(event, event.get("after"), said_so=True)
         self._row(effect(event), self._thread(event), socket, text, style)
@@ -295,7 +297,9 @@ class _Builder:
                 if place is not None and "r" in event["found"][fd] and self._states[place] == "quiet":
                     self._states[place] = "readable"
             ways = "writable" if "r" not in event["found"][found[0]] else "readable"
-            text = f"wakes after {slept}: FD {', '.join(map(str, found))} is {ways}"
+            which = f"FD {', '.join(map(str, found))} is {ways}"
+            looks = began.get("timeout") == 0
+            text = f"{began['api']} finds: {which}" if looks else f"wakes after {slept}: {which}"
             self._row(event["t"], self._fd(event, found[0]), thread, text, "wake")
         else:
             why = event.get("error") or ("something else" if event.get("other") else "the time is over")

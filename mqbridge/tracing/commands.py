@@ -1,7 +1,7 @@
 """How a program is started so that it is traced: a script, a module, or a command that ends up in a Python.
 
-Python's own options are kept apart; a command that is a Python script is run by the Python that its first line names; in
-front of all others a directory with a `python` of ours is put into PATH.
+Python's own options are kept apart. A command that is a Python script is run by the Python that its first line names.
+For all others a directory with a `python` of ours is put in front of PATH.
 """
 
 from __future__ import annotations

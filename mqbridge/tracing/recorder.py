@@ -95,7 +95,7 @@ class Recorder:
         self._written = 0
         self._rotating = _thread.allocate_lock()
         self._finished = False
-        self._head = {"argv": sys.argv, "python": sys.version.split()[0], "parent": os.getppid(), "clock": time.time()}
+        self._head: dict[str, Any] = {"argv": sys.argv, "python": sys.version.split()[0], "parent": os.getppid(), "clock": time.time()}
         self.write("process", **self._head)
         self._watcher = _epoll() if _epoll is not None else None
         if self._watcher is not None:
@@ -218,7 +218,7 @@ class Recorder:
     def wait_begins(self, api: str, timeout: float | None, fds: dict[int, str], sockets: Any = ()) -> Any:
         """A thread is about to wait for descriptors (number -> "r", "w", "rw"); return what `wait_ends` needs."""
         tid = _get_ident()
-        fields = {"api": api, "timeout": timeout, "fds": fds, "ready": readable(list(fds)), "sockets": list(sockets)}
+        fields: dict[str, Any] = {"api": api, "timeout": timeout, "fds": fds, "ready": readable(list(fds)), "sockets": list(sockets)}
         self._wait += 1
         fields["wait"] = self._wait
         before = self._waits.get(tid)

@@ -1,8 +1,8 @@
 """Runs a Python program traced: `python .../mqbridge/tracing/run.py SCRIPT|-m MODULE|-c CODE [ARG...]`.
 
 It is started by its path, in whatever Python the program has, which need not have mqbridge: this package is loaded
-under a name of its own. MQBRIDGE_TRACE is the directory for the recording; see `commands.environment`. Options of Python
-that come first are obeyed by starting anew with them in front.
+under a name of its own. MQBRIDGE_TRACE is the directory for the recording; see `commands.environment`. Options of
+Python that come first are obeyed by starting anew with them in front.
 """
 
 from __future__ import annotations

@@ -60,16 +60,18 @@ class _Finder(importlib.abc.MetaPathFinder):
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:
-                callback = self._after.pop(fullname)
-                execute = spec.loader.exec_module
-
-                def exec_module(module: ModuleType) -> None:
-                    execute(module)
-                    callback(module)
-
-                spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+                self._call_back(spec.loader, self._after.pop(fullname))
                 return spec
         return None
+
+    def _call_back(self, loader: Any, callback: Callable[[ModuleType], None]) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            callback(module)
+
+        loader.exec_module = exec_module
 
 
 # ---- the libraries
@@ -123,7 +125,7 @@ def patch_readiness(recorder: Recorder, readiness: Any) -> None:
 
     def traced(self: Any, mask: int) -> None:
         view = getattr(self._events, "__self__", None)
-        fd = view.fileno() if hasattr(view, "fileno") else -1
+        fd = view.fileno() if view is not None and hasattr(view, "fileno") else -1
         state = recorder.owners.get(fd)
         if state is not None and told.get(fd) != mask:
             told[fd] = mask

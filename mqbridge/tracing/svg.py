@@ -22,8 +22,9 @@ text { fill: #24292f } .bg { fill: #ffffff } .faint { fill: #6e7781 } .title { f
 .lane { stroke: #afb8c1; stroke-width: 1.2 } .box { fill: #f6f8fa; stroke: #afb8c1 }
 .thread { fill: #ddf4ff; stroke: #54aeff } .fd { fill: #dafbe1; stroke: #4ac26b }
 .sleep { fill: #b6e3ff; stroke: #54aeff; stroke-width: 0.8 } .ready { fill: #4ac26b }
-.call { stroke: #424a53; fill: #424a53 } .again { stroke: #bf8700; fill: #bf8700 } .wake { stroke: #0969da; fill: #0969da }
-.wait { stroke: #0969da; fill: #0969da } .signal { stroke: #1a7f37; fill: #1a7f37 } .look { stroke: #8250df; fill: #8250df }
+.call { stroke: #424a53; fill: #424a53 } .again { stroke: #bf8700; fill: #bf8700 }
+.wake, .wait { stroke: #0969da; fill: #0969da } .signal { stroke: #1a7f37; fill: #1a7f37 }
+.look { stroke: #8250df; fill: #8250df }
 .message, .note { stroke: #8c959f; fill: #8c959f } .missed { stroke: #cf222e; fill: #cf222e }
 .risk { stroke: #bf8700; fill: #bf8700 }
 .arrow { stroke-width: 1.4; fill: none } .head { stroke: none } .dots { stroke-dasharray: 2 3 }
@@ -63,7 +64,7 @@ class _Picture:
         y = float(_HEAD + 14)
         for row in self.chart.rows:
             said = broken(row.text, _TEXT)
-            height = max(_ROW, len(said) * _LINE + 9)
+            height = float(max(_ROW, len(said) * _LINE + 9))
             self._states(row, y)
             self._row(row, said, y, height)
             y += height

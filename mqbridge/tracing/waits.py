@@ -24,11 +24,11 @@ def patch(recorder: Recorder) -> None:
     _patch_select(recorder)
     poll = _patched_class(recorder, select.poll, "poll", 1000)
     selectors.PollSelector._selector_cls = poll  # type: ignore[attr-defined]
-    select.poll = poll
+    vars(select)["poll"] = poll
     if hasattr(select, "epoll"):
         epoll = _patched_class(recorder, select.epoll, "epoll", 1)
         selectors.EpollSelector._selector_cls = epoll  # type: ignore[attr-defined]
-        select.epoll = epoll  # type: ignore[misc]
+        vars(select)["epoll"] = epoll
     _patch_dup(recorder)
 
 
