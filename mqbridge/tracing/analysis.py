@@ -413,7 +413,7 @@ def said(event: Event) -> str:
         return f"EVENTS = {named(event.get('mask', 0))}" if "r" not in event else f"EVENTS{_ending(event)}"
     if kind == "poll":
         return f"poll = {named(event['mask'])}" + _ending(event)
-    words = kind
+    words = str(kind)
     if "r" not in event and "n" in event:
         several = f"{event['m']} messages, " if event.get("m", 1) > 1 else ""
         parts = f"{event['n']} parts, " if event["n"] > 1 and not several else ""
@@ -422,6 +422,7 @@ def said(event: Event) -> str:
 
 
 def _ending(event: Event) -> str:
+    """Return how a call failed, in words."""
     return f": {event['r']}" if "r" in event else ""
 
 

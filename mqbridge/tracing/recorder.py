@@ -33,6 +33,8 @@ _clock = time.monotonic_ns
 _get_ident = _thread.get_ident
 _start_thread = _thread.start_new_thread
 _close = os.close
+# The main thread's number, which gevent hides from `threading`.
+_main = threading.main_thread().ident
 #: Our own descriptors have high numbers, so that the program gets those it would have had.
 _HIGH = 200
 
@@ -138,6 +140,8 @@ class Recorder:
 
     def _forked(self) -> None:
         """In a child: its own recording, or none. What it has of the parent's sockets is the parent's (P35)."""
+        global _main
+        _main = _get_ident()
         self._waits.clear()
         self.sockets.clear()
         self.owners.clear()
@@ -254,7 +258,8 @@ class Recorder:
                         pass
                     continue
                 state = self.owners.get(fd)
-                if state is not None:
+                # The edge may have been taken before this thread had its turn.
+                if state is not None and readable([fd]):
                     self.write("signal", s=state.number, fd=fd, th="", tid=0)
 
     def finish(self, why: str) -> None:
@@ -293,8 +298,11 @@ def readable(fds: list[int]) -> list[int]:
 
 def thread_name() -> str:
     """Return the name of the calling thread, without making a thread object where there is none."""
-    thread = threading._active.get(_get_ident())  # type: ignore[attr-defined]
-    return "main" if thread is threading.main_thread() else getattr(thread, "name", "") or f"thread {_get_ident()}"
+    ident = _get_ident()
+    if ident == _main:
+        return "main"
+    thread = threading._active.get(ident)  # type: ignore[attr-defined]
+    return getattr(thread, "name", "") or f"thread {ident}"
 
 
 def _high(fd: int) -> int:

@@ -61,18 +61,19 @@ def main(arguments: list[str]) -> None:
     if follow and shim:
         # What the program starts with sys.executable is traced, too, spawned processes of multiprocessing included.
         sys.executable = shim
+    sys.excepthook = _report
     try:
         _run(rest)
-    except Exception:
-        kind, error, traceback = sys.exc_info()
-        # Without the frames of this file, so that it reads as ever.
-        while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
-            traceback = traceback.tb_next
-        if kind is not None and error is not None:
-            sys.excepthook(kind, error, traceback)
-        sys.exit(1)
     finally:
         recorder.write("end of main")
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: types.TracebackType | None) -> None:
+    """Write a traceback without the frames of this file, so that it reads as ever."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    error.__traceback__ = traceback
+    sys.__excepthook__(kind, error, traceback)
 
 
 def _run(rest: list[str]) -> None:

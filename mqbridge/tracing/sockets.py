@@ -96,7 +96,7 @@ def patch_pyzmq(recorder: Recorder, zmq: Any) -> None:
     tools = _Tools(recorder, describe, get, ready)
     tools.change(zmq.Socket)
     poll = sys.modules["zmq.sugar.poll"]
-    poll.zmq_poll = tools.poll(poll.zmq_poll, lambda sockets, *_: sockets)  # type: ignore[attr-defined]
+    poll.zmq_poll = tools.poll(poll.zmq_poll, lambda sockets, *_, **__: sockets)  # type: ignore[attr-defined]
 
 
 def patch_mqbridge(recorder: Recorder, mqbridge: Any) -> None:
@@ -115,7 +115,7 @@ def patch_mqbridge(recorder: Recorder, mqbridge: Any) -> None:
         setattr(kind, name, property(tools.fd(getattr(kind, name).fget, name)))
     kind.view = tools.view(kind.view)
     kind.poll = tools.poll(kind.poll, lambda self, timeout=None, flags=1: [(self, flags)])
-    mqbridge.Poller.poll = tools.poll(mqbridge.Poller.poll, lambda self, *_: self.sockets)
+    mqbridge.Poller.poll = tools.poll(mqbridge.Poller.poll, lambda self, *_, **__: self.sockets)
 
 
 def patch_readiness(recorder: Recorder, readiness: Any) -> None:
@@ -224,7 +224,7 @@ class _Tools:
             known = self.recorder.state_of(thing, self._describe)
             if known is not None and known[0].events is None:
                 get = self._get
-                known[0].events = lambda each: get(each, _EVENTS)  # type: ignore[no-any-return]
+                known[0].events = lambda each: get(each, _EVENTS)
                 self._ready(known[0], thing)
             return known
         finally:

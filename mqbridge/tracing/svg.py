@@ -156,7 +156,7 @@ class _Picture:
                 say(f"{lane.label}: {lane.about}")
         say("A green bar: FD is readable. A blue bar: the thread waits. Dotted: no call.")
         if self.chart.others:
-            say(f"{self.chart.others} other sockets are not drawn.")
+            say(f"Not drawn: {self.chart.others} more sockets.")
         y += 8
         for each in self.chart.findings:
             say(headline(each, self.chart.labels), "missed" if each.serious else "risk")

@@ -52,7 +52,7 @@ def lines(chart: Chart, width: int = 100, unicode: bool = True, rows: bool = Tru
     if any(lane.kind == "fd" for lane in chart.lanes):
         found += _wrapped(readable, width, "note")
     if chart.others:
-        found += _wrapped(f"{chart.others} other sockets are not drawn; --socket all draws them", width, "note")
+        found += _wrapped(f"Not drawn: {chart.others} more of the sockets, which --socket all draws.", width, "note")
     return found + findings(chart, width, unicode)
 
 
