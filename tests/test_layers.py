@@ -26,6 +26,7 @@ UNITS = dict.fromkeys(BASE, "base") | {
     "loops": "loops",
     "auth": "auth",
     "pyzmq": "pyzmq",
+    "tracing": "tracing",
     "cli": "programs",
     "__main__": "programs",
     "__init__": "names",
@@ -42,11 +43,13 @@ LAYERS = {
     "names": 5,
     "loops": 5,
     "auth": 5,
+    "tracing": 5,
     "pyzmq": 6,
     "programs": 6,
 }
 # Stricter than by layer: adapters see a socket's public surface only, since they also drive pyzmq's sockets.
-ONLY = {"loops": {"base", "api"}}
+# The tracer is loaded where there is no mqbridge.
+ONLY: dict[str, set[str]] = {"loops": {"base", "api"}, "tracing": set()}
 
 # Sans-IO: no descriptor, no thread, no clock.
 SANS_IO = {"zmtp", "patterns"}

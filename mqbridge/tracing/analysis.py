@@ -11,14 +11,12 @@ A reading of EVENTS, and a call that raises Again, are looks. Here is no I/O: pu
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from .findings import POLLIN, POLLOUT, Finding, said
 from .pitfalls import link, texts
 from .recording import CALLS, Event, Recording, effect
 
-POLLIN = 1
-POLLOUT = 2
 #: Types that receive nothing.
 SEND_ONLY = ("PUB", "PUSH")
 _MILLISECOND = 1_000_000
@@ -28,48 +26,6 @@ _SLEPT = 300_000
 _AT_ONCE = 200_000
 #: So many wakes in a row for an edge that nobody takes are a spin.
 _SPIN = 10
-
-
-@dataclass
-class Finding:
-    """Something that went wrong, or may.
-
-    Attributes
-    ----------
-    level
-        "missed", "spin", "misuse", or "risk".
-    pitfall
-        A number of the catalogue: "P4", "P4 or P5", or "" if the recording does not tell.
-    socket, thread
-        Whose FD, and who waited.
-    at, since
-        When it became certain, and when the wait began, in ns.
-    text, cause, remedy, link
-        What happened, the last call before it, what to do, and where to read more.
-    count
-        How often.
-    """
-
-    level: str
-    pitfall: str
-    socket: int
-    thread: str
-    at: int
-    since: int
-    text: str
-    cause: str = ""
-    remedy: str = ""
-    link: str = ""
-    count: int = 1
-
-    @property
-    def serious(self) -> bool:
-        """Whether it is more than a risk."""
-        return self.level != "risk"
-
-    def event(self) -> Event:
-        """Return it as a line of a recording."""
-        return {"t": self.at, "k": "finding", **{name: value for name, value in vars(self).items() if name != "at"}}
 
 
 @dataclass
@@ -129,7 +85,7 @@ class _Analysis:
         self.sleeps: dict[int, list[Sleep]] = defaultdict(list)
         self.spins: dict[tuple[int, int], int] = defaultdict(int)
         self.found: dict[tuple[str, str, int], Finding] = {}
-        self.peers = peers(recording.events)
+        self.peers = peers(recording)
         self.sent: dict[int, int] = defaultdict(int)
         self.received: dict[int, int] = defaultdict(int)
 
@@ -404,47 +360,15 @@ class _Analysis:
         self.found[key] = Finding(level, pitfall, socket.number, thread, at, since, text, cause, remedy, link(pitfall))
 
 
-def said(event: Event) -> str:
-    """Return a call in words: `recv 1 part, 5 B`."""
-    kind = event["k"]
-    if kind == "call":
-        return f"{event.get('name', 'call')} {event.get('endpoint', '')}".rstrip() + _ending(event)
-    if kind in ("events", "look"):
-        return f"EVENTS = {named(event.get('mask', 0))}" if "r" not in event else f"EVENTS{_ending(event)}"
-    if kind == "poll":
-        return f"poll = {named(event['mask'])}" + _ending(event)
-    words = str(kind)
-    if "r" not in event and "n" in event:
-        several = f"{event['m']} messages, " if event.get("m", 1) > 1 else ""
-        parts = f"{event['n']} parts, " if event["n"] > 1 and not several else ""
-        words += f" {several}{parts}{event.get('b', 0):,} B" + (", more follows" if event.get("more") else "")
-    return words + _ending(event)
-
-
-def _ending(event: Event) -> str:
-    """Return how a call failed, in words."""
-    return f": {event['r']}" if "r" in event else ""
-
-
-def named(mask: int) -> str:
-    """Return POLLIN, POLLOUT, both, or nothing, in words."""
-    names = [name for bit, name in ((POLLIN, "POLLIN"), (POLLOUT, "POLLOUT")) if mask & bit]
-    return "|".join(names) or "nothing"
-
-
-def peers(events: Iterable[Event]) -> dict[int, set[int]]:
+def peers(recording: Recording) -> dict[int, set[int]]:
     """Return which sockets of a recording talk to which, by the endpoints that they have bound and connected."""
-    bound: dict[str, set[int]] = defaultdict(set)
-    connected: dict[str, set[int]] = defaultdict(set)
-    for event in events:
-        if event["k"] == "call" and "r" not in event and event.get("name") in ("bind", "connect"):
-            (bound if event["name"] == "bind" else connected)[_place(str(event.get("endpoint", "")), event["p"])].add(
-                event["s"]
-            )
+    places: dict[str, dict[str, set[int]]] = defaultdict(lambda: {"bind": set(), "connect": set()})
+    for event, name, endpoint in recording.ends:
+        places[_place(endpoint, event["p"])][name].add(event["s"])
     found: dict[int, set[int]] = defaultdict(set)
-    for place, servers in bound.items():
-        for server in servers:
-            for client in connected.get(place, ()):
+    for place in places.values():
+        for server in place["bind"]:
+            for client in place["connect"]:
                 found[server].add(client)
                 found[client].add(server)
     return dict(found)

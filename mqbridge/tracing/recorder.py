@@ -54,6 +54,8 @@ class SocketState:
         self.fds: list[int] = []
         self.probed: int | None = None
         self.objects: list[weakref.ref[Any]] = []
+        #: What was bound and connected: (name of the call, endpoint).
+        self.ends: list[tuple[str, str]] = []
         #: Calls that are under way: thread -> (what, since).
         self.calls: dict[int, tuple[str, int]] = {}
         self.events: Callable[[Any], int] | None = None
@@ -84,7 +86,6 @@ class Recorder:
         self._numbers = 0
         self._objects = 0
         self._wait = 0
-        self._waits: dict[int, tuple[int, dict[str, Any]]] = {}
         self._open()
         os.register_at_fork(after_in_child=self._forked)
         atexit.register(self.finish, "exit")
@@ -97,7 +98,12 @@ class Recorder:
         self._written = 0
         self._rotating = _thread.allocate_lock()
         self._finished = False
-        self._head: dict[str, Any] = {"argv": sys.argv, "python": sys.version.split()[0], "parent": os.getppid(), "clock": time.time()}
+        self._head: dict[str, Any] = {
+            "argv": sys.argv,
+            "python": sys.version.split()[0],
+            "parent": os.getppid(),
+            "clock": time.time(),
+        }
         self.write("process", **self._head)
         self._watcher = _epoll() if _epoll is not None else None
         if self._watcher is not None:
@@ -134,7 +140,7 @@ class Recorder:
         # What an analysis has to know of the time before.
         self.write("process", **self._head)
         for state in list(self.sockets.values()):
-            self.write("socket", s=state.number, type=state.kind, lib=state.library)
+            self.write("socket", s=state.number, type=state.kind, lib=state.library, ends=state.ends)
             for fd in state.fds:
                 self.write("fd", s=state.number, fd=fd, o=0, what="FD", by="")
 
@@ -142,7 +148,6 @@ class Recorder:
         """In a child: its own recording, or none. What it has of the parent's sockets is the parent's (P35)."""
         global _main
         _main = _get_ident()
-        self._waits.clear()
         self.sockets.clear()
         self.owners.clear()
         with suppress(OSError):
@@ -219,27 +224,21 @@ class Recorder:
 
     # ---- waits
 
-    def wait_begins(self, api: str, timeout: float | None, fds: dict[int, str], sockets: Any = ()) -> Any:
+    def wait_begins(self, api: str, timeout: float | None, fds: dict[int, str]) -> Any:
         """A thread is about to wait for descriptors (number -> "r", "w", "rw"); return what `wait_ends` needs."""
-        tid = _get_ident()
-        fields: dict[str, Any] = {"api": api, "timeout": timeout, "fds": fds, "ready": readable(list(fds)), "sockets": list(sockets)}
+        fields: dict[str, Any] = {"api": api, "timeout": timeout, "fds": fds, "ready": readable(list(fds))}
         self._wait += 1
         fields["wait"] = self._wait
-        before = self._waits.get(tid)
-        self._waits[tid] = (_clock(), fields)
         if timeout != 0:
             self.write("wait", **fields)
-        return tid, before, fields
+        return _clock(), fields
 
     def wait_ends(self, token: Any, found: Any, other: bool = False, error: str = "") -> None:
         """It is over: `found` are those of the descriptors that were reported, `other`: something else was."""
-        tid, before, fields = token
-        began = self._waits.pop(tid, (0, None))[0]
-        if before is not None:
-            self._waits[tid] = before
+        began, fields = token
         if fields["timeout"] == 0:
             # A look at descriptors, and no wait; worth a line only if it says something.
-            if not found and not fields["sockets"]:
+            if not found:
                 return
             self.write("wait", at=began, **fields)
         self.write("woke", wait=fields["wait"], found=found, other=int(other), error=error, d=_clock() - began)

@@ -43,7 +43,7 @@ _FIELDS: dict[str, dict[str, type]] = {
 _OPTIONAL: dict[str, type] = {
     **dict.fromkeys(("s", "p", "tid", "fd", "o", "d", "n", "b", "m", "dw", "more", "mask", "of", "again"), int),
     **dict.fromkeys(("th", "r", "name", "endpoint", "by", "what", "api", "error", "why", "ways"), str),
-    **dict.fromkeys(("before", "after", "ready", "argv"), list),
+    **dict.fromkeys(("before", "after", "ready", "argv", "ends"), list),
     **dict.fromkeys(("fds", "found"), dict),
 }
 
@@ -78,9 +78,22 @@ class Recording:
         return {event["p"]: event["argv"] for event in reversed(self.events) if event["k"] == "process"}
 
     @property
+    def ends(self) -> list[tuple[Event, str, str]]:
+        """What was bound and connected: an event of that socket, "bind" or "connect", and the endpoint."""
+        found = []
+        for event in self.events:
+            if event["k"] == "call" and "r" not in event and event.get("name") in ("bind", "connect"):
+                found.append((event, event["name"], event.get("endpoint", "")))
+            if event["k"] == "socket":
+                # The recording begins later, and says what was before.
+                found += [(event, name, endpoint) for name, endpoint in event.get("ends", ())]
+        return found
+
+    @property
     def sockets(self) -> dict[int, Event]:
         """The event of each socket that has its type and library."""
-        return {event["s"]: event for event in self.events if event["k"] == "socket"}
+        first = {event["s"]: event for event in reversed(self.events) if event["k"] == "socket"}
+        return dict(sorted(first.items()))
 
 
 def effect(event: Event) -> int:
@@ -151,6 +164,8 @@ def _parsed(line: str) -> Event | None:
         if name in event and type(event[name]) is not kind:
             return None
     if any(type(fd) is not int for name in ("before", "after", "ready") for fd in event.get(name, ())):
+        return None
+    if any(type(end) is not list or [type(part) for part in end] != [str, str] for end in event.get("ends", ())):
         return None
     for name in ("fds", "found"):
         if name in event:

@@ -35,7 +35,7 @@ def record(directory: str, capacity: int, follow: bool) -> Any:
     load()
     recorder = importlib.import_module(f"{NAME}.recorder").Recorder(directory, capacity, follow)
     importlib.import_module(f"{NAME}.waits").patch(recorder)
-    importlib.import_module(f"{NAME}.sockets").patch(recorder)
+    importlib.import_module(f"{NAME}.libraries").patch(recorder)
     return recorder
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from html import escape
 
-from .chart import Chart, Row, headline
+from .chart import Chart
+from .findings import headline
+from .rows import Row
 from .terminal import broken
 
 _ROW = 24

@@ -5,7 +5,9 @@ A line is a list of (text, style); styles are those of the rows and of the lanes
 
 from __future__ import annotations
 
-from .chart import Chart, Row, headline
+from .chart import Chart
+from .findings import headline
+from .rows import Row
 
 Line = list[tuple[str, str]]
 

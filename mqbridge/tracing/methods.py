@@ -1,26 +1,21 @@
-"""What is done to ZeroMQ sockets: the public methods of mqbridge's and pyzmq's classes, each with a line about it.
+"""Traced methods: each does what the original does, and writes a line about it.
 
-The classes are changed when their library has been imported, in the traced process only. The socket classes of
-zmq.asyncio, zmq.green and of mqbridge's adapters call these methods, so they are seen, too.
+`Methods` makes them for one library's sockets; which classes get them is in `libraries`.
 """
 
 from __future__ import annotations
 
+import _thread
 import functools
-import importlib.abc
-import importlib.machinery
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from types import ModuleType
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .recorder import Recorder, SocketState, inside
 
 _FD = 14
 _EVENTS = 15
-_TYPE = 16
 _LAST_ENDPOINT = 32
 _TOPICS = {6: "subscribe", 7: "unsubscribe"}
 _DONTWAIT = 1
@@ -30,134 +25,6 @@ _clock = time.monotonic_ns
 _BETWEEN = (__package__, "zmq.sugar", "zmq.backend", "mqbridge.socket", "selectors", "functools")
 
 Describe = Callable[[Any], "tuple[int, str, str]"]
-
-
-def patch(recorder: Recorder) -> None:
-    """Change the libraries' classes, as soon as they are imported."""
-    after = {
-        "zmq": lambda module: patch_pyzmq(recorder, module),
-        "mqbridge": lambda module: patch_mqbridge(recorder, module),
-        "mqbridge.loops.readiness": lambda module: patch_readiness(recorder, module),
-    }
-    for name in list(after):
-        if name in sys.modules:
-            after.pop(name)(sys.modules[name])
-    sys.meta_path.insert(0, _Finder(after))
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Calls back after the first import of a module."""
-
-    def __init__(self, after: dict[str, Callable[[ModuleType], None]]) -> None:
-        self._after = after
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Return what the other finders find, with a loader that calls back."""
-        if fullname not in self._after:
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(fullname, path, target)
-            if spec is not None and spec.loader is not None:
-                self._call_back(spec.loader, self._after.pop(fullname))
-                return spec
-        return None
-
-    def _call_back(self, loader: Any, callback: Callable[[ModuleType], None]) -> None:
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            callback(module)
-
-        loader.exec_module = exec_module
-
-
-# ---- the libraries
-
-
-def patch_pyzmq(recorder: Recorder, zmq: Any) -> None:
-    """Change `zmq.Socket`, and the function behind all of pyzmq's pollers."""
-    ours = zmq.Socket.__mro__[1].__module__.startswith("mqbridge.")
-    library = "pyzmq on mqbridge" if ours else f"libzmq {zmq.zmq_version()}"
-    get = zmq.Socket.get
-
-    def describe(thing: Any) -> tuple[int, str, str]:
-        if thing.closed:
-            raise ValueError("closed")
-        return int(thing.underlying), zmq.SocketType(get(thing, _TYPE)).name, library
-
-    def ready(state: SocketState, thing: Any) -> None:
-        if not ours and state.probed is None:
-            with suppress(zmq.ZMQError):
-                state.probed = get(thing, _FD)
-
-    tools = _Tools(recorder, describe, get, ready)
-    tools.change(zmq.Socket)
-    poll = sys.modules["zmq.sugar.poll"]
-    poll.zmq_poll = tools.poll(poll.zmq_poll, lambda sockets, *_, **__: sockets)  # type: ignore[attr-defined]
-
-
-def patch_mqbridge(recorder: Recorder, mqbridge: Any) -> None:
-    """Change `mqbridge.Socket` and `mqbridge.Poller`."""
-    get = mqbridge.Socket.get
-
-    def describe(thing: Any) -> tuple[int, str, str]:
-        if thing.closed:
-            raise ValueError("closed")
-        return id(thing._driver), mqbridge.SocketType(thing.socket_type).name, "mqbridge"
-
-    tools = _Tools(recorder, describe, get, lambda state, thing: None)
-    kind = mqbridge.Socket
-    tools.change(kind)
-    for name in ("recv_fd", "send_fd"):
-        setattr(kind, name, property(tools.fd(getattr(kind, name).fget, name)))
-    kind.view = tools.view(kind.view)
-    kind.poll = tools.poll(kind.poll, lambda self, timeout=None, flags=1: [(self, flags)])
-    mqbridge.Poller.poll = tools.poll(mqbridge.Poller.poll, lambda self, *_, **__: self.sockets)
-
-
-def patch_readiness(recorder: Recorder, readiness: Any) -> None:
-    """Note what mqbridge's adapters want: they go on watching a descriptor when nobody waits."""
-    want = readiness.Watch.want
-    told: dict[int, int] = {}
-
-    def traced(self: Any, mask: int) -> None:
-        view = getattr(self._events, "__self__", None)
-        fd = view.fileno() if view is not None and hasattr(view, "fileno") else -1
-        state = recorder.owners.get(fd)
-        if state is not None and told.get(fd) != mask:
-            told[fd] = mask
-            recorder.write("want", s=state.number, fd=fd, mask=mask)
-        want(self, mask)
-
-    readiness.Watch.want = traced
-
-
-class _View:
-    """An mqbridge view whose EVENTS are seen."""
-
-    def __init__(self, tools: _Tools, state: SocketState, view: Any) -> None:
-        self._view = view
-        self._number = tools.recorder.number()
-        self.fileno = view.fileno
-        self.driver = view.driver
-        self.events = functools.partial(
-            tools.call, lambda *_: view.events(), None, "events", _mask, state, self._number
-        )
-        # So that whoever has the method can ask for the view.
-        self.events.__self__ = self  # type: ignore[attr-defined]
-        self._recorder = tools.recorder
-        tools.recorder.handed_out(state, view.fileno(), self._number, "view", _caller())
-
-    def close(self) -> None:
-        """Take the view back."""
-        self._recorder.let_go(self._view.fileno())
-        self._view.close()
-
-
-# ---- what is told of a call: fields, from its arguments and result
 
 
 def _size(part: Any) -> int:
@@ -189,8 +56,31 @@ def _received(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dic
     return {"n": len(parts), "b": sum(_size(part) for part in parts)}
 
 
-class _Tools:
-    """What makes traced methods of a library's own."""
+def _sent_many(messages: Any, flags: int) -> dict[str, Any]:
+    parts = [part for each in messages for part in (each if isinstance(each, (list, tuple)) else (each,))]
+    return {**_sent(parts, flags), "m": len(messages)}
+
+
+def _caller() -> str:
+    """Return the module that asked, beyond those that pass on."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_BETWEEN):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", ""))
+
+
+class Methods:
+    """Makes traced methods of a library's own.
+
+    Parameters
+    ----------
+    describe
+        Gives a socket's key, type and library. Raises if it is closed.
+    get
+        The library's own way to get an option.
+    ready
+        Called once for each new socket.
+    """
 
     def __init__(
         self, recorder: Recorder, describe: Describe, get: Any, ready: Callable[[SocketState, Any], None]
@@ -238,8 +128,6 @@ class _Tools:
         if not recorder.on or inside.get():
             return original(thing, *args, **kwargs)
         token = inside.set(True)
-        import _thread
-
         tid = _thread.get_ident()
         before = recorder.readable(state)
         began = _clock()
@@ -328,6 +216,8 @@ class _Tools:
             def tell(*_: Any) -> dict[str, Any]:
                 if name == "bind":
                     told["endpoint"] = self._get(self_, _LAST_ENDPOINT).rstrip(b"\0").decode("utf-8", "replace")
+                if name in ("bind", "connect"):
+                    self_.__dict__["_traced"][0].ends.append((name, told["endpoint"]))
                 return told
 
             return self.method(original, "call", lambda args, kwargs: tell)(self_, addr, *args, **kwargs)
@@ -390,7 +280,7 @@ class _Tools:
         def traced(self_: Any) -> Any:
             view = original(self_)
             known = self.known(self_) if self.recorder.on else None
-            return view if known is None else _View(self, known[0], view)
+            return view if known is None else TracedView(self, known[0], view)
 
         return traced
 
@@ -413,8 +303,6 @@ class _Tools:
         return traced
 
     def _polled(self, original: Any, states: list[Any], args: Any, kwargs: Any) -> Any:
-        import _thread
-
         tid = _thread.get_ident()
         before = [self.recorder.readable(state) for _, _, state, _ in states]
         began = _clock()
@@ -471,14 +359,23 @@ class _Tools:
         return traced
 
 
-def _sent_many(messages: Any, flags: int) -> dict[str, Any]:
-    parts = [part for each in messages for part in (each if isinstance(each, (list, tuple)) else (each,))]
-    return {**_sent(parts, flags), "m": len(messages)}
+class TracedView:
+    """An mqbridge view whose EVENTS are seen."""
 
+    def __init__(self, tools: Methods, state: SocketState, view: Any) -> None:
+        self._view = view
+        self._number = tools.recorder.number()
+        self.fileno = view.fileno
+        self.driver = view.driver
+        self.events = functools.partial(
+            tools.call, lambda *_: view.events(), None, "events", _mask, state, self._number
+        )
+        # So that whoever has the method can ask for the view.
+        self.events.__self__ = self  # type: ignore[attr-defined]
+        self._recorder = tools.recorder
+        tools.recorder.handed_out(state, view.fileno(), self._number, "view", _caller())
 
-def _caller() -> str:
-    """Return the module that asked, beyond those that pass on."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_BETWEEN):
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__", ""))
+    def close(self) -> None:
+        """Take the view back."""
+        self._recorder.let_go(self._view.fileno())
+        self._view.close()
