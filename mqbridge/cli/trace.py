@@ -60,7 +60,7 @@ class Program:
         self.directory = directory
         shims = str(directory / "bin")
         try:
-            command, in_path = commands.traced(words, shims)
+            command, in_path = commands.traced(words)
         except commands.NotAProgram as error:
             raise Failure(str(error), statuses.USAGE) from None
         if in_path or follow:

@@ -39,6 +39,8 @@ class Sleep:
     fds: dict[int, str]
     ready: list[int]
     begin: int
+    #: Whether it waits, and does not only look.
+    sleeps: bool
     end: int | None = None
     found: dict[int, str] = field(default_factory=dict)
     #: Which directions an adapter of mqbridge wanted, where one watches: fd -> mask.
@@ -149,7 +151,8 @@ class _Analysis:
     # ---- waits
 
     def _wait(self, event: Event) -> None:
-        sleep = Sleep(event["p"], event["tid"], event["th"], event["api"], event["fds"], event["ready"], event["t"])
+        who = event["p"], event["tid"], event["th"]
+        sleep = Sleep(*who, event["api"], event["fds"], event["ready"], event["t"], event.get("timeout") != 0)
         self.waits[event["p"], event["wait"]] = sleep
         for fd, ways in sleep.fds.items():
             number = self.owners.get((sleep.process, fd))
@@ -160,7 +163,7 @@ class _Analysis:
                 self._misuse(socket, event, ways)
             if fd in socket.wanted:
                 sleep.wanted[fd] = socket.wanted[fd]
-            if event.get("timeout") != 0:
+            if sleep.sleeps:
                 self.sleeps[number].append(sleep)
                 self._risk(socket, sleep, fd)
 
@@ -181,7 +184,7 @@ class _Analysis:
                 continue
             socket = self.known[number]
             key = (number, sleep.thread)
-            quick = sleep.end - sleep.begin < _MILLISECOND
+            quick = sleep.sleeps and sleep.end - sleep.begin < _MILLISECOND
             self.spins[key] = self.spins[key] + 1 if quick and "w" not in ways else 0
             if self.spins[key] >= _SPIN:
                 cause = f"{self.spins[key]} wakes by {sleep.api} in a row"
@@ -259,6 +262,8 @@ class _Analysis:
         """Something was there: has anybody slept on it?"""
         socket = self.known[event["s"]]
         last = effect(socket.calls[-1]) if socket.calls else 0
+        if socket.closed:
+            return
         for sleep in self.sleeps[socket.number]:
             fds = [fd for fd in sleep.fds if fd in socket.fds]
             end = event["t"] if sleep.end is None else sleep.end
@@ -288,6 +293,9 @@ class _Analysis:
     def _aware(self, sleep: Sleep, socket: Known, fds: list[int]) -> bool:
         """Return whether the sleeper had seen the message itself, and waits for something else."""
         last = socket.calls[-1] if socket.calls else None
+        if last is not None and last["k"] == "send" and last.get("r") == "Again" and not socket.stock:
+            # It waits for room; a message is a matter for whoever reads.
+            return True
         if last is None or last["k"] not in ("events", "poll") or not last.get("mask", 0) & POLLIN:
             return False
         return not self._somebody_else(last, sleep, socket, fds)

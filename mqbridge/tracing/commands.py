@@ -28,7 +28,8 @@ def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
     rest = list(arguments)
     while rest:
         first = rest[0]
-        if first in _WITH_VALUE and len(rest) > 1:
+        together = len(first) > 2 and first[0] == "-" and set(first[1:-1]) <= _ALONE
+        if (first in _WITH_VALUE or (together and first[-1] in "WX")) and len(rest) > 1:
             options += rest[:2]
             del rest[:2]
         elif first.startswith(("-W", "-X", "--check-hash-based-pycs=")) or (
@@ -38,7 +39,7 @@ def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
         elif len(first) > 2 and first[:2] in ("-m", "-c"):
             # Written together, as Python allows.
             rest[:1] = [first[:2], first[2:]]
-        elif len(first) > 2 and first[0] == "-" and first[-1] in "mc" and set(first[1:-1]) <= _ALONE:
+        elif together and first[-1] in "mc":
             options.append(first[:-1])
             rest[0] = "-" + first[-1]
         else:
@@ -52,8 +53,8 @@ def is_python(path: str) -> bool:
     return os.path.basename(path).startswith(("python", "pypy")) and (not name or name.isdigit())
 
 
-def traced(program: list[str], shims: str) -> tuple[list[str], bool]:
-    """Return the command that runs a program traced, and whether it needs the shims of this directory in PATH.
+def traced(program: list[str]) -> tuple[list[str], bool]:
+    """Return the command that runs a program traced, and whether it needs the shims in PATH.
 
     Raises NotAProgram, with what to do.
     """

@@ -53,6 +53,8 @@ class SocketState:
         #: Descriptors that were handed out, and the one that is only probed.
         self.fds: list[int] = []
         self.probed: int | None = None
+        #: Views and duplicates, which are closed by whoever watches them.
+        self.outliving: set[int] = set()
         self.objects: list[weakref.ref[Any]] = []
         #: What was bound and connected: (name of the call, endpoint).
         self.ends: list[tuple[str, str]] = []
@@ -189,6 +191,8 @@ class Recorder:
         if self.owners.get(fd) is not state or fd not in state.fds:
             self.owners[fd] = state
             state.fds.append(fd)
+            if what in ("view", "a duplicate"):
+                state.outliving.add(fd)
             self.write("fd", s=state.number, fd=fd, o=o, what=what, by=by)
             if self._watcher is not None:
                 with suppress(OSError):
@@ -203,6 +207,7 @@ class Recorder:
         state = self.owners.pop(fd, None)
         if state is not None:
             state.fds.remove(fd)
+            state.outliving.discard(fd)
             if self._watcher is not None:
                 with suppress(OSError, ValueError):
                     self._watcher.unregister(fd)
@@ -212,7 +217,8 @@ class Recorder:
         """A socket is about to be closed."""
         state.open = False
         for fd in list(state.fds):
-            self.let_go(fd)
+            if fd not in state.outliving:
+                self.let_go(fd)
         for key, each in list(self.sockets.items()):
             if each is state:
                 del self.sockets[key]
@@ -271,6 +277,9 @@ class Recorder:
                 self.write("inside", s=state.number, what=what, since=since, of=tid)
             self.look(state, why)
         self.write("end", why=why)
+        if why == "exit":
+            # What the interpreter still closes goes its own way; not all of this module may be there any more.
+            self.on = False
 
     def look(self, state: SocketState, why: str) -> None:
         """Read EVENTS of a socket with a descriptor that was handed out, in the program's place."""
