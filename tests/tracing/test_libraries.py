@@ -84,8 +84,9 @@ async def main():
     assert other.get(zmq.EVENTS) & zmq.POLLIN
     print(await asyncio.wait([receiving], timeout=0.2))
     receiving.cancel()
+    pull.close(0)
     push.close(0)
-    context.destroy(0)
+    context.term()
 asyncio.run(main())
 """
     found = analyse(trace(code).recording)

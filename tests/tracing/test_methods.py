@@ -87,11 +87,8 @@ def test_events_options_and_endpoints(trace: Callable[..., Any], library: str, b
 
 
 def test_many_messages_at_once(trace: Callable[..., Any]) -> None:
-    code = (
-        START
-        + "print(push.send_many([b'a', [b'b', b'c']]))\nfound = 0\n"
+    code = START + "print(push.send_many([b'a', [b'b', b'c']]))\nfound = 0\n"
     code += "while found < 2: found += len(pull.recv_many())\n"
-    )
     done = trace(code, "mqbridge")
     assert done.output == "2\n"
     (sent,) = done.told("send")
