@@ -34,7 +34,8 @@ push.send(b"one")
 assert pull.EVENTS & zmq.POLLIN
 pull.recv()
 push.send(b"two")
-print("waits", flush=True)
+# When it has slept for a while.
+threading.Timer(0.05, print, ("waits",), {"flush": True}).start()
 select.select([pull.FD], [], [])
 """
 
@@ -97,7 +98,7 @@ def test_the_status_is_the_programs(run: Run, tmp_path: Path, code: str, status:
 
 
 def test_a_program_that_hangs_is_ended_and_drawn(run: Run, hangs: str) -> None:
-    done = run("--limit", "1500ms", hangs)
+    done = run("--limit", "1500ms", hangs, COLUMNS="140")
     assert done.returncode == 124
     assert "the tracer looks at the limit: EVENTS = POLLIN, FD is quiet" in done.stdout
     assert "MISSED EDGE P4 on PULL 1" in done.stdout

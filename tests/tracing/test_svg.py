@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree
+
+import pytest
+import tracing_page
 
 from mqbridge.tracing.chart import draw
 from mqbridge.tracing.recording import Recording
@@ -52,3 +56,15 @@ def test_any_text_is_well_formed(record: Record) -> None:
     assert any("<&???>" in line for line in texts(picture(draw(made))))
     assert clean("a\tb") == "a?b"
     assert shortened("abcdef", 4) == "abc…"
+
+
+AGAIN = "write it anew with: python build_support/tracing_page.py"
+
+
+@pytest.mark.parametrize("way", tracing_page.WAYS)
+def test_the_pictures_of_the_documentation(root: Path, way: str) -> None:
+    assert (root / tracing_page.RECORDINGS / f"{way}.svg").read_text() == tracing_page.picture(way), AGAIN
+
+
+def test_the_page_of_the_documentation(root: Path) -> None:
+    assert (root / tracing_page.PAGE).read_text() == tracing_page.page(), AGAIN
