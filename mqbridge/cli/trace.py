@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -65,6 +66,8 @@ class Program:
             raise Failure(str(error), statuses.USAGE) from None
         if in_path or follow:
             commands.write_shims(shims)
+        # When the last signal came.
+        self._since = 0.0
         environment = commands.environment(str(directory), shims, in_path, follow, capacity)
         try:
             self.process = subprocess.Popen(command, env=environment)
@@ -74,22 +77,41 @@ class Program:
     def wait(self, limit: float | None) -> int:
         """Wait until it has ended; return its exit status, or TIMED_OUT if the limit, in seconds, has ended it.
 
-        Ctrl-C comes to the program as well: it has a moment to end. A second one ends it.
+        Ctrl-C comes to the program as well: it has a moment to end. A second one ends it, and so does SIGTERM.
         """
         until = None if limit is None else time.monotonic() + limit
-        with _interrupts() as interrupted:
+        with self._signals() as came:
             while True:
                 try:
-                    status = self.process.wait(0.05 if interrupted or until is not None else 0.2)
+                    status = self.process.wait(0.05 if came or until is not None else 0.2)
                     return 128 - status if status < 0 else status
                 except subprocess.TimeoutExpired:
                     pass
                 if until is not None and time.monotonic() >= until:
                     self._end("limit")
                     return statuses.TIMED_OUT
-                if len(interrupted) > 1 or (interrupted and time.monotonic() > interrupted[0] + _GRACE):
+                if signal.SIGTERM in came:
+                    self._end("SIGTERM")
+                    return statuses.TERMINATED
+                if len(came) > 1 or (came and time.monotonic() > self._since + _GRACE):
                     self._end("Ctrl-C")
                     return statuses.INTERRUPTED
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[list[int]]:
+        """Gather SIGINT, which is for the program, and SIGTERM, which is for both, as they come."""
+        came: list[int] = []
+
+        def note(number: int, frame: object) -> None:
+            came.append(number)
+            self._since = time.monotonic()
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield came
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _end(self, why: str) -> None:
         """Ask all processes what is the case, and end them."""
@@ -110,21 +132,6 @@ class Program:
                 _signal(int(path.stem), signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def _interrupts() -> Iterator[list[float]]:
-    """Gather when SIGINT came, which is for the program; and pass SIGTERM on as one."""
-    came: list[float] = []
-
-    def note(*_: object) -> None:
-        came.append(time.monotonic())
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _ask(path: Path, why: str) -> bool:
     """Ask a process for its last words; return whether it is there."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:
@@ -136,13 +143,12 @@ def _ask(path: Path, why: str) -> bool:
 
 
 def _signal(pid: int, number: int) -> None:
-    import os
-
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 
 @click.command(
+    "trace",
     cls=Command,
     context_settings={
         "ignore_unknown_options": True,

@@ -131,6 +131,17 @@ def test_ctrl_c_draws_what_is_there(hangs: str, scaled: Callable[[float], float]
     assert "mqbridge/cli" not in errors
 
 
+def test_sigterm_ends_the_program_and_draws(hangs: str, scaled: Callable[[float], float]) -> None:
+    command = [sys.executable, "-m", "mqbridge", "trace", "--quiet", hangs]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tracing:
+        assert tracing.stdout is not None
+        assert tracing.stdout.readline() == "waits\n"
+        tracing.terminate()
+        # The end of the output is the end of both.
+        output, _ = tracing.communicate(timeout=scaled(30))
+    assert (tracing.returncode, "MISSED EDGE P4" in output) == (143, True)
+
+
 def test_a_recording_is_kept_and_drawn_again(run: Run, tmp_path: Path) -> None:
     kept, picture = tmp_path / "kept.jsonl", tmp_path / "picture.svg"
     first = run("--json", str(kept), "--svg", str(picture), EXAMPLE, "naive", "P2", ZMQ_LIBRARY="zmq")
