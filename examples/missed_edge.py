@@ -50,7 +50,7 @@ def p1(context: Any, ready: Ready) -> bool:
 
 def p2(context: Any, ready: Ready) -> bool:
     """An answer comes, and before anybody waits for it, something else is sent on the same socket."""
-    with context.socket(zmq.PAIR) as ours, context.socket(zmq.PAIR) as peer:
+    with context.socket(zmq.PAIR) as peer, context.socket(zmq.PAIR) as ours:
         ours.bind("inproc://p2")
         peer.connect("inproc://p2")
         assert not ours.EVENTS & zmq.POLLIN

@@ -22,6 +22,8 @@ SEND_ONLY = ("PUB", "PUSH")
 _MILLISECOND = 1_000_000
 #: A wait that goes on so long (ns) after the last call slept on; one that was about to end has not.
 _SLEPT = 300_000
+#: What was sent before a sleep that took so long (ns) had arrived.
+_ARRIVED = 50_000_000
 #: A blocking recv that took less (ns) found its message there.
 _AT_ONCE = 200_000
 #: So many wakes in a row for an edge that nobody takes are a spin.
@@ -88,7 +90,6 @@ class _Analysis:
         self.spins: dict[tuple[int, int], int] = defaultdict(int)
         self.found: dict[tuple[str, str, int], Finding] = {}
         self.peers = peers(recording)
-        self.sent: dict[int, int] = defaultdict(int)
         self.received: dict[int, int] = defaultdict(int)
 
     def run(self) -> list[Finding]:
@@ -220,8 +221,6 @@ class _Analysis:
             self._evidence(event, mask, event.get("before", []) if quiet else list(socket.fds))
         succeeded = "r" not in event
         kind = event["k"]
-        if kind == "send" and succeeded and not event.get("more"):
-            self.sent[socket.number] += event.get("m", 1)
         if kind == "recv" and succeeded:
             self.received[socket.number] += event.get("m", 1)
         # What the call did to the edge, and what is known since.
@@ -267,17 +266,20 @@ class _Analysis:
         for sleep in self.sleeps[socket.number]:
             fds = [fd for fd in sleep.fds if fd in socket.fds]
             end = event["t"] if sleep.end is None else sleep.end
-            if (
-                not fds
-                or any(fd in readable or fd in sleep.found for fd in fds)
-                or end - max(last, sleep.begin) < _SLEPT
-            ):
+            if not fds or any(fd in sleep.found for fd in fds) or end - max(last, sleep.begin) < _SLEPT:
+                continue
+            if any(fd in readable for fd in fds) and not self._was_there(socket, sleep):
                 continue
             wanted = self._wanted(sleep, socket, fds)
             if mask & wanted & POLLIN and not self._aware(sleep, socket, fds):
                 self._missed(socket, sleep, event, self._pitfall(socket, sleep, fds))
             elif mask & wanted & POLLOUT and socket.full and self._eaten_room(socket):
                 self._missed(socket, sleep, event, "P8")
+
+    def _was_there(self, socket: Known, sleep: Sleep) -> bool:
+        """Return whether a message was there all through a sleep, although FD has turned readable since."""
+        unread = self._unread(socket, sleep.begin)
+        return sleep.end is not None and sleep.end - sleep.begin > _ARRIVED and unread is not None and unread > 0
 
     def _wanted(self, sleep: Sleep, socket: Known, fds: list[int]) -> int:
         """Return for which directions a sleep waited."""
@@ -330,26 +332,25 @@ class _Analysis:
 
     def _p4_or_p5(self, socket: Known) -> str:
         """Tell them apart by what the peers had sent at the time, if all of them are in the recording."""
-        left = [event for event in socket.calls if event["k"] == "recv" and "r" not in event]
+        received = [event for event in socket.calls if event["k"] == "recv" and "r" not in event]
+        unread = self._unread(socket, effect(received[-1]))
+        # Parts that were received one by one count as messages; then it cannot be told.
+        if unread is None or unread < 0:
+            return "P4 or P5"
+        return "P5" if unread else "P4"
+
+    def _unread(self, socket: Known, until: int) -> int | None:
+        """Return how many messages the peers had sent until then that have not been received; None: not known."""
         others = self.peers.get(socket.number, set())
         if not others or any(self.peers.get(other) != {socket.number} for other in others):
-            return "P4 or P5"
-        until = effect(left[-1])
-        sent = (
-            sum(
-                event.get("m", 1)
-                for other in others
-                for event in self.known[other].calls
-                if event["k"] == "send" and "r" not in event and not event.get("more") and effect(event) <= until
-            )
-            if all(other in self.known for other in others)
-            else -1
+            return None
+        sent = sum(
+            event.get("m", 1)
+            for other in others
+            for event in self.known[other].calls
+            if event["k"] == "send" and "r" not in event and not event.get("more") and effect(event) <= until
         )
-        received = self.received[socket.number]
-        # Parts that were received one by one count as messages; then it cannot be told.
-        if sent < received:
-            return "P4 or P5"
-        return "P4" if sent == received else "P5"
+        return sent - self.received[socket.number]
 
     # ---- what is found
 

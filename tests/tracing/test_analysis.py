@@ -62,6 +62,25 @@ def test_p04_and_p05_are_told_apart_by_what_the_peer_had_sent(record: Record) ->
     assert found(record(*peer, EMPTY, send, send, FULL, RECV, *SLEEP, SEEN)) == [("missed", "P5")]
 
 
+def test_a_message_that_was_there_before_another_edge_came(record: Record) -> None:
+    """A peer that leaves makes FD readable between the sleep and the look."""
+    peer: tuple[Step, ...] = (
+        ("socket", {"s": 2, "type": "PUSH", "lib": "libzmq"}),
+        ("call", {"name": "bind", "endpoint": "inproc://a"}),
+        ("call", {"s": 2, "name": "connect", "endpoint": "inproc://a"}),
+        EMPTY,
+        ("send", {"s": 2, "n": 1, "b": 1}),
+        ("send", {"before": [7]}),
+    )
+    late = {"t": 200_000_000}
+    assert found(record(*peer, SLEEP[0], ("woke", late), ("look", {**late, "mask": 1, "before": [7]}))) == [
+        ("missed", "P2")
+    ]
+    # Who has received it all has missed nothing.
+    got = (*peer[:5], RECV, EMPTY, SLEEP[0], ("woke", late), ("look", {**late, "mask": 1, "before": [7]}))
+    assert found(record(*got)) == []
+
+
 def test_p08_room_to_send(record: Record) -> None:
     steps = (("send", {"r": "Again", "before": [7]}), *SLEEP, ("events", {"mask": 2}))
     assert found(record(*steps, kind="PUSH")) == [("missed", "P8")]
