@@ -344,7 +344,7 @@ class _Analysis:
         others = self.peers.get(socket.number, set())
         if not others or any(self.peers.get(other) != {socket.number} for other in others):
             return None
-        sent = sum(
+        sent: int = sum(
             event.get("m", 1)
             for other in others
             for event in self.known[other].calls
