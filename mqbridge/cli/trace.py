@@ -158,14 +158,14 @@ def _signal(pid: int, number: int) -> None:
     examples=[
         (
             "mqbridge trace examples/missed_edge.py",
-            "What a program does with its sockets, and whether it misses an edge:",
+            "What a program does with its sockets, and whether it misses an edge.",
         ),
         (
             "mqbridge trace --limit 5 --svg hang.svg python server.py --port 5555",
-            "A program that hangs, for 5 s; as a picture:",
+            "A program that hangs, for 5 s; as a picture, too.",
         ),
         ("mqbridge trace --strict -m mypackage.worker", "A module, in a test: status 3 if an edge was missed."),
-        ("mqbridge trace --from hang.jsonl --socket PULL --last 30", "A recording that `--json hang.jsonl` has kept:"),
+        ("mqbridge trace --from hang.jsonl --socket PULL --last 30", "A recording that `--json hang.jsonl` has kept."),
     ],
 )
 @click.argument("program", metavar="PROGRAM [ARG...]", nargs=-1, type=click.UNPROCESSED)

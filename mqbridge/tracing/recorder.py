@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -112,6 +113,8 @@ class Recorder:
             self._control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._control.bind(os.path.join(self.directory, f"{os.getpid()}.control"))
             self._watcher.register(self._control.fileno(), select.EPOLLIN)
+            # Ours is a thread that Python would warn of at a fork, from 3.12 on; it holds no lock then.
+            warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
             _start_thread(self._watch, (self._watcher, self._control))
 
     def write(self, kind: str, at: int | None = None, **fields: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -84,3 +85,9 @@ def test_the_programs_descriptors_have_their_usual_numbers(trace: Callable[..., 
     code = "import os; fd = os.open(os.devnull, os.O_RDONLY); print(fd)"
     # Those of the watcher come before.
     assert int(trace(code).output) < 10
+
+
+def test_a_fork_is_no_reason_for_a_warning(trace: Callable[..., Any]) -> None:
+    code = "import os; child = os.fork(); child or os._exit(3); print(os.waitstatus_to_exitcode(os.wait()[1]))"
+    done = trace(words=[sys.executable, "-W", "error", "-c", code], follow=True)
+    assert (done.output, done.errors) == ("3\n", "")
