@@ -38,7 +38,7 @@ def patch(recorder: Recorder) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Calls back after the first import of a module."""
+    """Calls back after the import of a module. Who only looks for it, as `find_spec` does, changes nothing."""
 
     def __init__(self, after: dict[str, Callable[[ModuleType], None]]) -> None:
         self._after = after
@@ -52,16 +52,18 @@ class _Finder(importlib.abc.MetaPathFinder):
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:
-                self._call_back(spec.loader, self._after.pop(fullname))
+                self._call_back(spec.loader, fullname)
                 return spec
         return None
 
-    def _call_back(self, loader: Any, callback: Callable[[ModuleType], None]) -> None:
+    def _call_back(self, loader: Any, fullname: str) -> None:
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            callback(module)
+            callback = self._after.pop(fullname, None)
+            if callback is not None:
+                callback(module)
 
         loader.exec_module = exec_module
 

@@ -22,7 +22,7 @@ _DONTWAIT = 1
 _SNDMORE = 2
 _clock = time.monotonic_ns
 #: Modules that pass calls on, and are not who asked for a descriptor.
-_BETWEEN = (__package__, "zmq.sugar", "zmq.backend", "mqbridge.socket", "selectors", "functools")
+_BETWEEN = (__package__, "zmq.sugar", "zmq.backend", "mqbridge.socket", "mqbridge.pyzmq", "selectors", "functools")
 
 Describe = Callable[[Any], "tuple[int, str, str]"]
 

@@ -91,3 +91,8 @@ asyncio.run(main())
 """
     found = analyse(trace(code).recording)
     assert [(each.level, each.pitfall) for each in found] == [("missed", "P6")]
+
+
+def test_a_library_that_was_only_looked_for_is_seen_when_it_is_imported(trace: Callable[..., Any]) -> None:
+    code = "import importlib.util\nimportlib.util.find_spec('zmq')\nimport zmq\nzmq.Context().socket(zmq.PUB).EVENTS\n"
+    assert len(trace(code).told("events")) == 1
