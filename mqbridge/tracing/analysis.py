@@ -193,6 +193,9 @@ class _Analysis:
 
     def _risk(self, socket: Known, sleep: Sleep, fd: int) -> None:
         """A sleep begins: note if only luck will end it."""
+        if sleep.api == "uvloop":
+            # It is known what is watched, but not when the loop goes to sleep: there may still be a look.
+            return
         if not socket.stock or fd in socket.adapted or fd in sleep.ready or socket.kind in SEND_ONLY:
             return
         pitfall = ""

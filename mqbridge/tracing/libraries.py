@@ -30,6 +30,7 @@ def patch(recorder: Recorder) -> None:
         "mqbridge": lambda module: patch_mqbridge(recorder, module),
         "mqbridge.loops.readiness": lambda module: patch_readiness(recorder, module),
         "zmq.green.core": lambda module: patch_green(recorder, module),
+        "uvloop": lambda module: patch_uvloop(recorder, module),
     }
     for name in list(after):
         if name in sys.modules:
@@ -154,3 +155,44 @@ def patch_green(recorder: Recorder, core: Any) -> None:
 
     for name in ("_wait_read", "_wait_write"):
         setattr(core._Socket, name, waits(getattr(core._Socket, name)))
+
+
+def patch_uvloop(recorder: Recorder, uvloop: Any) -> None:
+    """Note what uvloop's readers wait for: from the registration, and from the end of each call, to the next call."""
+    add, remove = uvloop.Loop.add_reader, uvloop.Loop.remove_reader
+    waits: dict[tuple[int, int], Any] = {}
+
+    def add_reader(self: Any, fileobj: Any, callback: Callable[..., Any], *args: Any) -> Any:
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        state = recorder.owners.get(fd)
+        if state is None or not recorder.on:
+            return add(self, fileobj, callback, *args)
+        key = id(self), fd
+
+        def called(*args: Any) -> None:
+            token = waits.pop(key, None)
+            if token is not None:
+                recorder.wait_ends(token, {fd: "r"})
+            try:
+                callback(*args)
+            finally:
+                if token is not None and fd in recorder.owners:
+                    waits[key] = recorder.wait_begins("uvloop", None, {fd: "r"})
+
+        added = add(self, fileobj, called, *args)
+        recorder.write("watch", s=state.number, fd=fd, api="uvloop", ways="r")
+        waits[key] = recorder.wait_begins("uvloop", None, {fd: "r"})
+        return added
+
+    def remove_reader(self: Any, fileobj: Any) -> Any:
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        token = waits.pop((id(self), fd), None)
+        state = recorder.owners.get(fd)
+        if token is not None:
+            recorder.wait_ends(token, {}, other=True)
+            if state is not None:
+                recorder.write("unwatch", s=state.number, fd=fd, api="uvloop")
+        return remove(self, fileobj)
+
+    uvloop.Loop.add_reader = add_reader
+    uvloop.Loop.remove_reader = remove_reader

@@ -12,7 +12,7 @@ from mqbridge.tracing.analysis import analyse
 
 ECHO = """
 import asyncio
-import {library} as zmq, {adapter} as adapter
+import {library} as zmq, {adapter} as adapter, {loop}
 async def main():
     with adapter.Context() as context, context.socket(zmq.REP) as rep, context.socket(zmq.REQ) as req:
         rep.bind("tcp://127.0.0.1:*")
@@ -25,7 +25,7 @@ async def main():
             await req.send(b"hello")
             assert await req.recv() == b"hello"
         await serving
-asyncio.run(main())
+{run}(main())
 """
 GREEN = """
 import gevent, {adapter} as zmq
@@ -43,12 +43,14 @@ with zmq.Context() as context, context.socket(zmq.REP) as rep, context.socket(zm
 """
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize(("library", "adapter"), [("zmq", "zmq.asyncio"), ("mqbridge", "mqbridge.loops.asyncio")])
-def test_asyncio(trace: Callable[..., Any], library: str, adapter: str) -> None:
-    done = trace(ECHO.format(library=library, adapter=adapter))
+def test_asyncio(trace: Callable[..., Any], library: str, adapter: str, loop: str) -> None:
+    pytest.importorskip(loop)
+    done = trace(ECHO.format(library=library, adapter=adapter, loop=loop, run=f"{loop}.run"))
     assert (done.status, done.errors) == (0, "")
     assert sum("r" not in event for event in done.told("send")) == 40
-    assert any("asyncio" in event["api"] for event in done.told("wait"))
+    assert any(loop in event["api"] for event in done.told("wait"))
     assert analyse(done.recording) == []
 
 
@@ -64,13 +66,15 @@ def test_gevent(trace: Callable[..., Any], adapter: str) -> None:
 
 
 def test_what_mqbridges_adapters_want_is_told(trace: Callable[..., Any]) -> None:
-    done = trace(ECHO.format(library="mqbridge", adapter="mqbridge.loops.asyncio"))
+    done = trace(ECHO.format(library="mqbridge", adapter="mqbridge.loops.asyncio", loop="asyncio", run="asyncio.run"))
     assert {event["mask"] for event in done.told("want")} >= {0, 1}
 
 
-def test_p06_zmq_asyncio_sleeps_when_another_object_has_looked(trace: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_p06_zmq_asyncio_sleeps_when_another_object_has_looked(trace: Callable[..., Any], loop: str) -> None:
+    pytest.importorskip(loop)
     code = """
-import asyncio, zmq, zmq.asyncio
+import asyncio, LOOP, zmq, zmq.asyncio
 async def main():
     context = zmq.asyncio.Context()
     pull = context.socket(zmq.PULL)
@@ -87,9 +91,9 @@ async def main():
     pull.close(0)
     push.close(0)
     context.term()
-asyncio.run(main())
+LOOP.run(main())
 """
-    found = analyse(trace(code).recording)
+    found = analyse(trace(code.replace("LOOP", loop)).recording)
     assert [(each.level, each.pitfall) for each in found] == [("missed", "P6")]
 
 
