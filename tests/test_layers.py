@@ -27,6 +27,7 @@ UNITS = dict.fromkeys(BASE, "base") | {
     "auth": "auth",
     "inspection": "inspection",
     "pyzmq": "pyzmq",
+    "tracing": "tracing",
     "cli": "programs",
     "__main__": "programs",
     "__init__": "names",
@@ -43,12 +44,14 @@ LAYERS = {
     "loops": 5,
     "auth": 5,
     "inspection": 5,
+    "tracing": 5,
     "names": 6,
     "pyzmq": 7,
     "programs": 7,
 }
 # Stricter than by layer: adapters see a socket's public surface only, since they also drive pyzmq's sockets.
-ONLY = {"loops": {"base", "api"}}
+# The tracer is loaded where there is no mqbridge.
+ONLY: dict[str, set[str]] = {"loops": {"base", "api"}, "tracing": set()}
 
 # Sans-IO: no descriptor, no thread, no clock.
 SANS_IO = {"zmtp", "patterns"}

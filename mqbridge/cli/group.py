@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("mqbridge.cli.doctor", "Say what works here, and what to do about the rest."),
     "top": ("mqbridge.cli.top", "Watch the sockets of a running program."),
     "bench": ("mqbridge.cli.bench", "Measure mqbridge against the peers that are installed."),
+    "trace": ("mqbridge.cli.trace", "Run a program and draw what it does with its sockets; find missed edges."),
 }
 
 

@@ -8,6 +8,8 @@ OK = 0
 FAILED = 1
 #: The command was not understood: an unknown option, a malformed endpoint.
 USAGE = 2
+#: `mqbridge trace --strict`: the program has missed an edge.
+MISSED_EDGE = 3
 #: `--timeout` is over, as with timeout(1).
 TIMED_OUT = 124
 #: Ctrl-C: 128 and the signal's number, as a shell says it.
