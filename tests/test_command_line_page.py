@@ -47,7 +47,7 @@ def test_examples_show_what_the_page_says(script: str, expected: str, tmp_path: 
     command.chmod(0o755)
     path = os.pathsep.join([str(command.parent), os.environ["PATH"]])
     running = subprocess.Popen(
-        [str(BASH), "-c", f"set -e\n{elsewhere(script)}wait\n"],
+        [str(BASH), "-c", f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{elsewhere(script)}wait\n"],
         cwd=tmp_path,
         env={**os.environ, "PATH": path},
         stdin=subprocess.DEVNULL,
