@@ -18,7 +18,7 @@ RECORDINGS = Path("docs") / "tracing"
 WAYS = ("naive", "repaired")
 WIDTH = 100
 
-BLOCK = re.compile(r"(?<=<!-- chart -->\n```text\n).*?(?=```\n<!-- /chart -->)", re.DOTALL)
+BLOCK = re.compile(r"(?<=<!-- chart -->\n\n).*?(?=\n<!-- /chart -->)", re.DOTALL)
 
 
 def page() -> str:
@@ -28,7 +28,8 @@ def page() -> str:
     from mqbridge.tracing.terminal import lines, plain
 
     drawn = draw(read_file(ROOT / RECORDINGS / "naive.jsonl"))
-    chart = plain(lines(drawn, WIDTH))
+    # An indented block: it is neither a program nor something to type.
+    chart = "".join(f"    {line}".rstrip() + "\n" for line in plain(lines(drawn, WIDTH)).splitlines())
     return BLOCK.sub(lambda _: chart, (ROOT / PAGE).read_text())
 
 
