@@ -158,6 +158,15 @@ def failures(outcomes: dict[str, Outcome]) -> list[str]:
     return [test for test, result in ours.items() if result == "failed"]
 
 
+def leavings(name: str, outcomes: dict[str, Outcome]) -> list[tuple[str, str]]:
+    """Print what mqbridge leaves behind more than libzmq, and return that as a fault."""
+    more = left_over(outcomes)
+    if not more:
+        return []
+    print(f"    mqbridge leaves more: {', '.join(f'{count} {what}' for what, count in more.items())}")
+    return [(f"{name}: leaves {more}", "")]
+
+
 def compare(files: list[str], suite: Path, backends: tuple[str, ...]) -> bool:
     """Run and print all; return whether mqbridge is as good."""
 
@@ -169,17 +178,28 @@ def compare(files: list[str], suite: Path, backends: tuple[str, ...]) -> bool:
     left: dict[str, Counter[str]] = {backend: Counter() for backend in backends}
     worse: list[tuple[str, str]] = []
     better: list[str] = []
+    suspects: dict[str, dict[str, Outcome]] = {}
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for name, outcomes in pool.map(each, files):
             print(f"{name:34}" + "".join(f"{outcomes[backend].counts():>14}" for backend in backends), flush=True)
             for backend, outcome in outcomes.items():
                 totals[backend].update(outcome.tests.values())
                 left[backend].update(outcome.left)
-            worse += [(f"{name}: {test}", outcomes["mqbridge"].told) for test in failures(outcomes)]
             better += [f"{name}: {test}" for test in only_on(outcomes, "mqbridge")]
-            if more := left_over(outcomes):
-                print(f"    mqbridge leaves more: {', '.join(f'{count} {what}' for what, count in more.items())}")
-                worse.append((f"{name}: leaves {more}", ""))
+            failed = failures(outcomes)
+            if "libzmq" in backends and not all(exception(f"{name}: {test}") for test in failed):
+                suspects[name] = outcomes
+                continue
+            worse += [(f"{name}: {test}", outcomes["mqbridge"].told) for test in failed]
+            worse += leavings(name, outcomes)
+    # Some tests give a thread and its connections a fifth of a second: they have another try, with nothing beside them.
+    for name, outcomes in suspects.items():
+        again = outcomes | {"mqbridge": run(name, "mqbridge", suite)}
+        for test in failures(outcomes):
+            if again["mqbridge"].tests.get(test) == "passed":
+                print(f"passes on mqbridge by itself, and not beside other files: {name}: {test}")
+        worse += [(f"{name}: {test}", again["mqbridge"].told) for test in failures(again)]
+        worse += leavings(name, again)
     for title, counters in (("all", totals), ("left behind", left)):
         for backend in backends:
             print(f"{title} on {backend}: " + ", ".join(f"{counters[backend][key]} {key}" for key in counters[backend]))

@@ -97,6 +97,19 @@ def test_both_columns_and_what_differs_are_printed(
     assert "test_small::test_differs: they are made to differ" in capsys.readouterr().out
 
 
+def test_who_fails_beside_others_only_is_told_and_forgiven(
+    suite: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = [tool.Outcome({"a": "passed"}), tool.Outcome({"a": "failed"}), tool.Outcome({"a": "passed"})]
+    monkeypatch.setattr(tool, "run", lambda name, backend, suite: rounds.pop(0))
+    assert tool.compare(["test_small.py"], suite, ("libzmq", "mqbridge"))
+    assert "passes on mqbridge by itself, and not beside other files: test_small.py: a" in capsys.readouterr().out
+    # Alone, for flakes, nothing is forgiven.
+    rounds = [tool.Outcome({"a": "failed"})]
+    assert not tool.compare(["test_small.py"], suite, ("mqbridge",))
+    assert "fails: test_small.py: a: UNEXPECTED" in capsys.readouterr().out
+
+
 def test_the_command_line_explains_itself() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "build_support" / "pyzmq_conformance.py"), "--help"],
