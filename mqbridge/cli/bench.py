@@ -113,7 +113,7 @@ def _measured(
     examples=[
         ("mqbridge bench", "Measure everything."),
         ("mqbridge bench messages large --save rates.svg", "Only two of the cases, with a picture."),
-        ("mqbridge bench --json > result.json", "For a script."),
+        ("mqbridge bench round-trip --json", "For a script."),
     ],
 )
 @click.argument("case", nargs=-1, type=click.Choice(list(CASES)))

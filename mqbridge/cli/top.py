@@ -131,10 +131,10 @@ def endpoint_of(given: str) -> str:
     name="top",
     examples=[
         (
-            "MQBRIDGE_INSPECT=ipc:///tmp/app python app.py",
-            "Start a program that can be watched; it need not be changed.",
+            "MQBRIDGE_INSPECT=ipc:///tmp/app python app.py & mqbridge top ipc:///tmp/app",
+            "Start a program, which need not be changed, and watch it.",
         ),
-        ("mqbridge top ipc:///tmp/app", "Watch it."),
+        ("mqbridge top /tmp/app --interval 200ms --peers 3", "Look more often, and at three peers of each socket."),
         ("mqbridge top /tmp/app --once --json | jq '.sockets[] | {type, queued_in}'", "For a script."),
     ],
 )
