@@ -113,12 +113,12 @@ def _measured(
     examples=[
         ("mqbridge bench", "Measure everything."),
         ("mqbridge bench messages large --save rates.svg", "Only two of the cases, with a picture."),
-        ("mqbridge bench --json > result.json", "For a script."),
+        ("mqbridge bench round-trip --json", "For a script."),
     ],
 )
 @click.argument("case", nargs=-1, type=click.Choice(list(CASES)))
 @click.option("--rounds", type=click.IntRange(min=1), default=2, show_default=True, help="How often each has its turn.")
-@click.option("--time", "seconds", type=DURATION, default=0.25, show_default="0.25s", help="How long a round is.")
+@click.option("--time", "seconds", type=DURATION, default=0.25, help="How long a round is.  [default: 0.25s]")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture: .svg, .png or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="Write the result as one JSON object.")
 def command(case: tuple[str, ...], rounds: int, seconds: float, save: Path | None, as_json: bool) -> None:

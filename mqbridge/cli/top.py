@@ -131,15 +131,15 @@ def endpoint_of(given: str) -> str:
     name="top",
     examples=[
         (
-            "MQBRIDGE_INSPECT=ipc:///tmp/app python app.py",
-            "Start a program that can be watched; it need not be changed.",
+            "MQBRIDGE_INSPECT=ipc:///tmp/app python app.py & mqbridge top ipc:///tmp/app",
+            "Start a program, which need not be changed, and watch it.",
         ),
-        ("mqbridge top ipc:///tmp/app", "Watch it."),
+        ("mqbridge top /tmp/app --interval 200ms --peers 3", "Look more often, and at three peers of each socket."),
         ("mqbridge top /tmp/app --once --json | jq '.sockets[] | {type, queued_in}'", "For a script."),
     ],
 )
 @click.argument("endpoint", envvar="MQBRIDGE_INSPECT")
-@click.option("--interval", type=DURATION, default=1.0, show_default="1s", help="How often to look.")
+@click.option("--interval", type=DURATION, default=1.0, help="How often to look.  [default: 1s]")
 @click.option("--peers", type=click.IntRange(min=0), help="How many peers of each socket to show.  [default: as fits]")
 @click.option("--once", "only_once", is_flag=True, help="Show it once, with the rates of one interval, and end.")
 @click.option("--json", "json_lines", is_flag=True, help="Write each snapshot as a line of JSON.")
