@@ -1,7 +1,5 @@
 cpdef bytes as_bytes(data)
 
-cpdef owned(tuple message)
-
 cpdef as_message(parts)
 
 cpdef room_in(buffer, nbytes)

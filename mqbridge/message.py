@@ -41,15 +41,6 @@ def as_bytes(data: Any) -> bytes:
         return bytes(view)
 
 
-def owned(message: tuple[Any, ...]) -> Message:
-    """Return a message whose parts are all `bytes`: what is lent is copied."""
-    for part in message:
-        if type(part) is not bytes:
-            parts = tuple([each if type(each) is bytes else bytes(each) for each in message])
-            return parts if len(parts) > 1 else parts[0]
-    return message
-
-
 def as_message(parts: Iterable[Any]) -> Message:
     """Return the message of these parts: `bytes` for one part, a tuple of `bytes` for several.
 

@@ -1,5 +1,6 @@
 cimport cython
 
+from mqbridge cimport _sys
 from mqbridge.pipes.fifo cimport Fifo
 from mqbridge.pipes.signaler cimport Mailbox
 
@@ -50,3 +51,6 @@ cdef class Crossing(Outlet):
 
     @cython.locals(mailbox=Mailbox)
     cpdef resume(self, Pipe pipe)
+
+
+cpdef object without_loans(message)

@@ -4,7 +4,7 @@ What is at the other end is the pipe's `outlet`: a link that speaks to a peer ov
 or, for inproc, the `Crossing` to the other socket's pipe. Patterns write and read pipes and know no more.
 """
 
-from mqbridge.message import owned
+from mqbridge import _sys
 from mqbridge.pipes.fifo import Fifo, Latest
 from mqbridge.pipes.signaler import Mailbox
 
@@ -97,7 +97,7 @@ class Pipe:
             return False
         if type(message) is tuple and type(outlet) is Crossing:
             # Nobody there knows of buffers that belong to somebody.
-            message = owned(message)
+            message = without_loans(message)
         outbound.push(message)
         # Making room may have found the connection broken.
         outlet = self.outlet
@@ -185,3 +185,12 @@ def crossing_pair(
     here.outlet = Crossing(here, there, theirs)
     there.outlet = Crossing(there, here, mine)
     return here, there
+
+
+def without_loans(message: object) -> object:
+    """Return a message of several parts, or of one that is lent, in which what is lent is copied."""
+    for part in message:  # type: ignore[attr-defined]
+        if type(part) is _sys.Lent:
+            parts = tuple([bytes(each) if type(each) is _sys.Lent else each for each in message])  # type: ignore[attr-defined]
+            return parts if len(parts) > 1 else parts[0]
+    return message
