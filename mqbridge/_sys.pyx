@@ -159,6 +159,8 @@ cdef size_t LARGE_ARENA = 262144
 # The longest a batch waits in its out-buffer.
 cdef int64_t FLUSH_AFTER = 200000
 cdef int64_t FLUSH_AT_MOST = 1000000
+# After a pause it waits no longer than this: a burst is often over by then.
+cdef int64_t FLUSH_FIRST = 100000
 
 # A wait that is likely to be over in a moment begins awake, for at most so long: going to sleep and being woken takes
 # longer than the answer of a peer next door, several times as long where idle processors are parked.
@@ -932,7 +934,7 @@ cdef class Stream:
         try:
             running = flusher_start()
             if running and not out.listed:
-                store_time(out.due, now + load_time(flusher_pace))
+                store_time(out.due, now + (load_time(flusher_pace) if out.in_list else FLUSH_FIRST))
                 store(out.listed, True)
                 if not out.in_list:
                     out.in_list = True

@@ -37,7 +37,7 @@ ONLY_IN_SDIST = {"PKG-INFO", "setup.cfg"}
 DISTRIBUTIONS = {"nacl": "pynacl"}
 #: Imported where they are, and no extra: the build, the library that the backend is for, and pyuv, which
 #: `python -m mqbridge.loops.build_pyuv` builds.
-NO_EXTRA = {"setuptools", "zmq", "pyuv"}
+NO_EXTRA = {"setuptools", "zmq", "pyuv", "matplotlib"}
 
 ROUND = """
 import sys

@@ -5,11 +5,9 @@ counted is added up when a peer goes. All methods are called under the driver's 
 """
 
 from typing import Any
+from weakref import WeakSet
 
 from mqbridge.pipes.pipe import Crossing, Pipe
-
-# So many ended pipes with something to read are kept before those that were read to the end are sorted out.
-_FEW = 16
 
 
 def sent_by(pipe: Pipe) -> int:
@@ -21,15 +19,15 @@ def sent_by(pipe: Pipe) -> int:
 class Ledger:
     """The sums of one socket, in messages and in bytes on the wire; and the ended pipes that have something to read."""
 
-    __slots__ = ("messages_in", "messages_out", "bytes_in", "bytes_out", "_unread", "_many")
+    __slots__ = ("messages_in", "messages_out", "bytes_in", "bytes_out", "_unread")
 
     def __init__(self) -> None:
         self.messages_in = 0
         self.messages_out = 0
         self.bytes_in = 0
         self.bytes_out = 0
-        self._unread: list[Pipe] = []
-        self._many = _FEW
+        # As long as somebody else knows them: who reads such a pipe to its end forgets it.
+        self._unread: WeakSet[Pipe] = WeakSet()
 
     def pipe_ended(self, pipe: Pipe) -> None:
         """A peer is gone. What it has sent is counted; what was sent to it once its connection is over, too."""
@@ -37,9 +35,7 @@ class Ledger:
         if pipe.outlet is None or isinstance(pipe.outlet, Crossing):
             self.messages_out += sent_by(pipe)
         if not pipe.inbound.empty():
-            self._unread.append(pipe)
-            if len(self._unread) >= self._many:
-                self._many = max(_FEW, 2 * len(self.unread()))
+            self._unread.add(pipe)
 
     def link_gone(self, driver: Any, link: Any, pipe: Pipe | None) -> None:
         """A connection is over, and what was not written has been given back."""
@@ -52,5 +48,4 @@ class Ledger:
 
     def unread(self) -> list[Pipe]:
         """Return the pipes of peers that are gone, and left something that is not read yet."""
-        self._unread = [pipe for pipe in self._unread if not pipe.inbound.empty()]
-        return list(self._unread)
+        return [pipe for pipe in self._unread if not pipe.inbound.empty()]

@@ -25,6 +25,7 @@ cdef class Pipe:
     cdef public str endpoint
     cdef public Py_ssize_t extra_in
     cdef public Py_ssize_t extra_out
+    cdef object __weakref__
 
     cpdef set_marks(self, Py_ssize_t inward, Py_ssize_t outward)
 

@@ -51,6 +51,7 @@ class Pipe:
         "endpoint",
         "extra_in",
         "extra_out",
+        "__weakref__",
     )
 
     def __init__(self, inbound: Fifo, outbound: Fifo) -> None:

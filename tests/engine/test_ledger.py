@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import mqbridge
-from mqbridge.engine.ledger import _FEW, Ledger, sent_by
+from mqbridge.engine.ledger import Ledger, sent_by
 from mqbridge.pipes.fifo import Fifo
 from mqbridge.pipes.pipe import Outlet, Pipe, crossing_pair
 from mqbridge.pipes.signaler import Mailbox
@@ -71,14 +71,21 @@ def test_what_is_not_read_yet_is_kept_until_it_is() -> None:
     assert ledger.unread() == []
 
 
-def test_pipes_that_were_read_are_let_go_of_without_being_asked_for() -> None:
+def test_it_keeps_no_pipe() -> None:
+    """Who has read what a peer left has forgotten it, and so has the ledger."""
     ledger = Ledger()
-    for _ in range(20 * _FEW):
+    kept = []
+    for _ in range(20):
         pipe = used(0, 1, 0, 0)
         ledger.pipe_ended(pipe)
-        pipe.inbound.pop()
-    assert len(ledger._unread) <= _FEW
-    assert ledger.messages_in == 20 * _FEW
+        kept.append(pipe)
+    assert set(ledger.unread()) == set(kept)
+    kept[0].inbound.pop()
+    assert set(ledger.unread()) == set(kept[1:])
+    del kept, pipe
+    gc.collect()
+    assert ledger.unread() == []
+    assert ledger.messages_in == 20
 
 
 def test_a_connection_whose_pipe_lives_on() -> None:
