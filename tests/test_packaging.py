@@ -35,8 +35,8 @@ ONLY_IN_GIT = {".ci/run", ".gitignore"}
 ONLY_IN_SDIST = {"PKG-INFO", "setup.cfg"}
 #: Where what is imported comes from, if it is called otherwise.
 DISTRIBUTIONS = {"nacl": "pynacl"}
-#: Imported where they are, and no extra: the build, the library that the backend is for, and pyuv, which
-#: `python -m mqbridge.loops.build_pyuv` builds.
+#: Imported where they are, and no extra: the build, the library that the backend is for, matplotlib for the picture of
+#: `mqbridge bench`, and pyuv, which `python -m mqbridge.loops.build_pyuv` builds.
 NO_EXTRA = {"setuptools", "zmq", "pyuv", "matplotlib"}
 
 ROUND = """
