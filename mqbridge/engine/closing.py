@@ -5,6 +5,8 @@ thread that terminates the context does.
 """
 
 import errno
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from mqbridge import _sys
@@ -16,10 +18,13 @@ _MILLISECOND = 1_000_000
 _PATIENCE = 30_000
 
 
-def close(driver: Any, linger: int | None) -> None:
+def close(driver: Any, linger: int | None, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
     """Close a socket; `linger` is in ms, -1 for ever, None as the option says. Closing twice does nothing."""
     if driver.stopped == errno.ECHILD:
         abandon(driver)
+        return
+    if finalizing():
+        _close_at_last(driver)
         return
     driver.lock.acquire()
     try:
@@ -45,6 +50,20 @@ def close(driver: Any, linger: int | None) -> None:
                 _Patience(driver)
     finally:
         driver.leave()
+
+
+def _close_at_last(driver: Any) -> None:
+    """The interpreter ends, and `at_exit` has been here. Other threads are gone, whatever locks they had.
+
+    So nothing that they may have had is waited for, nor are the descriptors closed by anybody but the system.
+    """
+    if not driver.closing and driver.lock.try_acquire():
+        driver.closing = True
+        driver.stopped = errno.ENOTSOCK
+        try:
+            driver.flush()
+        finally:
+            driver.lock.release()
 
 
 def _leave_peers(driver: Any, linger: int) -> None:

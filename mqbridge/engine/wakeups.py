@@ -12,6 +12,8 @@ What is done under the lock is in `driver.py`.
 """
 
 import errno
+import sys
+from typing import Any
 
 from mqbridge import _sys
 from mqbridge.constants import Errno
@@ -156,9 +158,13 @@ class Wakeups:
         finally:
             self.leave()
 
-    def drop_view(self, view: View) -> None:
+    def drop_view(self, view: View, finalizing: Any = sys.is_finalizing) -> None:
         """Close a view."""
-        self.lock.acquire()
+        if not finalizing():
+            self.lock.acquire()
+        elif not self.lock.try_acquire():
+            # The interpreter ends, and whoever has the lock is gone.
+            return
         try:
             if view in self._views:
                 self._views.remove(view)

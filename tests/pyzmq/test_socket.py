@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
+import subprocess
+import sys
 import threading
 import warnings
 import weakref
@@ -316,3 +319,27 @@ def test_linger_without_a_meaning_is_not_heeded(zmq: Any, context: Any) -> None:
         socket = context.socket(zmq.PULL)
         socket.close(linger=-5)
         assert socket.closed
+
+
+FORGETFUL = """
+import zmq
+context = zmq.Context()
+push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
+push.bind("tcp://127.0.0.1:*")
+pull.connect(push.LAST_ENDPOINT)
+print(zmq.backend.Socket.__module__, pull.FD > 0)
+"""
+
+
+def test_a_program_that_closes_nothing_ends(scaled: Callable[[float], float]) -> None:
+    """A thread of the engine may have a socket's lock at that moment: nobody gives it back any more."""
+    environment = os.environ | {"PYZMQ_BACKEND": "mqbridge.pyzmq"}
+    for _ in range(10):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", FORGETFUL],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=scaled(30),
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "mqbridge.pyzmq.socket True\n", "")
