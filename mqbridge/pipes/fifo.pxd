@@ -56,6 +56,8 @@ cdef class Fifo:
 
 cdef class Latest(Fifo):
     cdef object _last
+    cdef Py_ssize_t _leaving
+    cdef Py_ssize_t _first
 
     cpdef push(self, message)
 
@@ -64,6 +66,8 @@ cdef class Latest(Fifo):
     cpdef bint passes(self) except -1
 
     cpdef pass_by(self)
+
+    cdef _leaves(self)
 
     cpdef object pop(self)
 

@@ -164,15 +164,20 @@ class Fifo:
 class Latest(Fifo):
     """A queue that keeps only the last message (CONFLATE): never full, and at most one message long."""
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_leaving", "_first")
 
     def __init__(self) -> None:
         Fifo.__init__(self, 0)
         # Both sides' steps on it are atomic.
         self._last: deque[object] = deque(maxlen=1)
+        # How many were taken and are not released yet, and the number of the first of them.
+        self._leaving = 0
+        self._first = 0
 
     def push(self, message: object) -> None:
-        self.pass_by()
+        # Counted, and against no limit.
+        self._pushed += 1
+        self._released += 1
         self._last.append(message)
 
     def extend(self, messages: list[object]) -> None:
@@ -184,21 +189,29 @@ class Latest(Fifo):
         return not self._last
 
     def pass_by(self) -> None:
-        # Counted, and against no limit.
         self._pushed += 1
         self._released += 1
+        self._leaves()
+
+    def _leaves(self) -> None:
+        if self._leaving == 0:
+            self._first = self._pushed
+        self._leaving += 1
 
     def pop(self) -> object:
-        return self.take()
-
-    def take(self) -> object:
         try:
             return self._last.popleft()
         except IndexError:
             return None
 
+    def take(self) -> object:
+        message = self.pop()
+        if message is not None:
+            self._leaves()
+        return message
+
     def release(self, count: int) -> None:
-        pass
+        self._leaving -= count
 
     def empty(self) -> bool:
         return not self._last
@@ -210,5 +223,7 @@ class Latest(Fifo):
         return len(self._last)
 
     def released(self) -> int:
-        # What was replaced counts no longer either.
+        # What was replaced counts no longer either; but what is being written does, and what came after it.
+        if self._leaving > 0:
+            return self._first - 1
         return self._pushed - len(self._last)

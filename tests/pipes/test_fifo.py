@@ -348,4 +348,10 @@ def test_latest_counts_what_was_put_in_and_what_counts_no_longer() -> None:
     assert (latest.pushed(), latest.released(), latest.length()) == (3, 2, 1)
     assert latest.take() == "c"
     latest.pass_by()
-    assert (latest.pushed(), latest.released(), latest.length()) == (4, 4, 0)
+    latest.push("e")
+    # The third and the fourth are being written.
+    assert (latest.pushed(), latest.released(), latest.length()) == (5, 2, 1)
+    latest.release(2)
+    assert (latest.pushed(), latest.released(), latest.length()) == (5, 4, 1)
+    assert latest.pop() == "e"
+    assert (latest.pushed(), latest.released(), latest.length()) == (5, 5, 0)
