@@ -254,7 +254,10 @@ class Outward(Outlet):
         # What has left in part broke the connection, or was in its way.
         self.cut = unwritten < 0
         rest.reverse()
-        return rest + self._resend
+        rest += self._resend
+        # This link may be there until the collector comes, and keeps nobody's buffer.
+        self._resend = []
+        return rest
 
     def _want(self, interest: int) -> None:
         if interest != self._interest and self.stream.fd >= 0 and not self._ended_input:
