@@ -30,7 +30,17 @@ def lent(data: Any, least: int) -> bytes | _sys.Lent:
     with view:
         if not view.c_contiguous or view.nbytes < max(least, LEAST_LENT):
             return as_bytes(data)
-    return _sys.Lent(data)
+    part = _sys.Lent(data)
+    # Another thread may have made it smaller meanwhile.
+    return part if len(part) >= LEAST_LENT else bytes(part)
+
+
+def given_back(error: Any) -> Any:
+    """Return the error of a send that has failed, after its buffers are given back. The caller has let go of them."""
+    # Those within are known to the calls that it came through only, and those, interpreted, to the error.
+    error.__traceback__ = None
+    _sys.give_back()
+    return error
 
 
 class Use:

@@ -15,7 +15,7 @@ from mqbridge.engine.driver import Driver
 from mqbridge.engine.tracking import Sent
 from mqbridge.engine.views import View
 from mqbridge.errors import ZMQBindError, ZMQError
-from mqbridge.frame import COPY_THRESHOLD, FINISHED, Frame, MessageTracker, lent
+from mqbridge.frame import COPY_THRESHOLD, FINISHED, Frame, MessageTracker, given_back, lent
 from mqbridge.message import as_bytes, as_message, fill, room_in
 from mqbridge.patterns.registry import PATTERNS
 from mqbridge.socket_codecs import SocketCodecs
@@ -85,7 +85,12 @@ class MessageSocket:
             `track` is set, and `data` is a Frame that is not tracked.
         """
         if type(data) is not bytes or not copy or self._unsent is not None:
-            return self._send_part(data, flags, copy, track)
+            try:
+                return self._send_part(data, flags, copy, track)
+            except BaseException as error:
+                if copy:
+                    raise
+                raise given_back(error) from None
         self._driver.send(data, flags & _SNDMORE != 0, 0 if flags & _DONTWAIT else _FROM_OPTIONS, self._view)
         return None
 
@@ -213,7 +218,13 @@ class MessageSocket:
         Returns what `send` would return for the last part.
         """
         if not copy or self._unsent is not None:
-            return self._send_frames(list(msg_parts), flags, copy, track)
+            parts = list(msg_parts)
+            try:
+                return self._send_frames(parts, flags, copy, track)
+            except BaseException as error:
+                if copy:
+                    raise
+                raise given_back(error) from None
         if type(msg_parts) is not list and type(msg_parts) is not tuple and not isinstance(msg_parts, _ONE_PART):
             msg_parts = list(msg_parts)
         for part in msg_parts:

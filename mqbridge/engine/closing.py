@@ -35,6 +35,7 @@ def close(driver: Any, linger: int | None, finalizing: Callable[[], bool] = sys.
         driver.changed = True
         if driver.dirty:
             driver.flush()
+        driver.forget_parts()
         driver.shut_windows(False)
         explicit = driver.options.linger_set
         if linger is None:
@@ -152,6 +153,8 @@ def finish_if_done(driver: Any) -> bool:
     driver.pollset.unwatch(driver.mailbox.signaler.fd)
     driver.mailbox.signaler.close()
     driver.pollset.close()
+    for pipe in driver.pipes:
+        pipe.drop()
     driver.pipes.clear()
     return True
 

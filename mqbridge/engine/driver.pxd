@@ -34,6 +34,8 @@ cdef class Driver(Upkeep):
 
     cdef _complete(self, message, int timeout, view)
 
+    cpdef forget_parts(self)
+
     cdef _await_room(self, int timeout, view)
 
     cdef _send_slowly(self, message, int timeout, view)

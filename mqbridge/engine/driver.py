@@ -142,6 +142,10 @@ class Driver(Upkeep):
             raise
         self._outgoing = None
 
+    def forget_parts(self) -> None:
+        """The socket is closed: a message that was begun in parts will not be sent. The caller holds the lock."""
+        self._outgoing = None
+
     def _await_room(self, timeout: int, view: Any) -> None:
         until = self._until(timeout, self.options.sndtimeo)
         while not self.pattern.ready_out():

@@ -20,6 +20,7 @@ cdef class Pipe:
     cdef public Fifo outbound
     cdef public Outlet outlet
     cdef public bint ended
+    cdef public bint over
     cdef public bytes routing_id
     cdef public object metadata
     cdef public str endpoint
@@ -34,6 +35,8 @@ cdef class Pipe:
 
     @cython.locals(outbound=Fifo, outlet=Outlet)
     cpdef bint write(self, message) except -1
+
+    cpdef drop(self)
 
     @cython.locals(inbound=Fifo, outlet=Outlet)
     cpdef object read(self)

@@ -46,6 +46,7 @@ class Pipe:
         "outbound",
         "outlet",
         "ended",
+        "over",
         "routing_id",
         "metadata",
         "endpoint",
@@ -60,6 +61,8 @@ class Pipe:
         self.outlet: Outlet | None = None
         # The peer is gone: what is left can be read, nothing can be written.
         self.ended = False
+        # Nor is what was written before sent any more. That comes later if it is this side that leaves.
+        self.over = False
         self.routing_id = b""
         self.metadata: dict[str, bytes] = {}
         self.endpoint = ""
@@ -105,6 +108,14 @@ class Pipe:
         if outlet is not None:
             outlet.written(self)
         return True
+
+    def drop(self) -> None:
+        """Nothing is sent any more. What crosses to a peer in this process is the peer's to read."""
+        if type(self.outlet) is not Crossing:
+            # Users' buffers may be among it. It is not counted as sent.
+            while self.outbound.take() is not None:
+                pass
+        self.over = True
 
     def read(self) -> object:
         """Return the oldest message, or None."""

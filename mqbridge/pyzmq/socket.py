@@ -6,7 +6,7 @@ from typing import Any
 
 import mqbridge.socket
 from mqbridge.errors import ZMQError
-from mqbridge.frame import lent
+from mqbridge.frame import given_back, lent
 from mqbridge.message import as_bytes
 from mqbridge.options import PLAIN
 from mqbridge.pyzmq.errors import closed, translated, would_block
@@ -87,7 +87,7 @@ class Socket:
                 return None
             return self._send_part(data, flags, copy, track)
         except ZMQError as error:
-            raise translated(error) from None
+            raise translated(error if copy else given_back(error)) from None
 
     def _send_part(self, data: Any, flags: int, copy: bool, track: bool) -> Any:
         if isinstance(data, Frame):
