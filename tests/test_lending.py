@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
+import select
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,8 +32,8 @@ class Sockets:
         return self._made[-1]
 
     def close(self) -> None:
-        for socket in self._made:
-            socket.close(0)
+        for made in self._made:
+            made.close(0)
         self._context.term()
 
 
@@ -295,3 +298,158 @@ def test_no_owner_s_code_runs_under_the_lock(context: Sockets) -> None:
     push.close(0)
     gc.collect()
     assert Owner.seen == [zmq.POLLOUT, errno.ENOTSOCK]
+
+
+def stuck(context: Sockets, conflate: bool = False) -> tuple[Any, Any, bytearray, Any]:
+    """Return a PUSH and its PULL, which reads no more, and what is being written, with its tracker."""
+    push, pull = context.socket(mqbridge.PUSH), context.socket(mqbridge.PULL)
+    pull.rcvhwm = 1
+    push.conflate = conflate
+    joined(push, pull)
+    # One that waits there, so that the peer reads no more; more than the kernel takes stops the rest.
+    push.send(b"first")
+    assert pull.poll(10_000)
+    if not conflate:
+        push.send(b"second")
+    data = bytearray(SIZE)
+    tracker = push.send(data, copy=False, track=True)
+    return push, pull, data, tracker
+
+
+def check_not_yet(pull: Any, data: bytearray, tracker: Any) -> None:
+    """The message is not said to have left before it has: what is written to the buffer meanwhile arrives."""
+    assert not tracker.done
+    with pytest.raises(BufferError):
+        data.append(0)
+    data[-1] = 7
+    while len(received := pull.recv()) < SIZE:
+        pass
+    assert received[-1] == 7
+    tracker.wait(10)
+    data.append(0)
+
+
+@pytest.mark.parametrize("binds", [True, False])
+def test_who_leaves_an_endpoint_writes_on(context: Sockets, binds: bool) -> None:
+    push, pull, data, tracker = stuck(context)
+    push.linger = -1
+    if binds:
+        push.unbind(push.last_endpoint)
+    else:
+        # The same, of a socket that has connected.
+        push.close(0)
+        push = context.socket(mqbridge.PUSH)
+        pull.bind("tcp://127.0.0.1:*")
+        push.connect(pull.last_endpoint)
+        while pull.poll(0):
+            pull.recv()
+        push.send(b"first")
+        assert pull.poll(10_000)
+        push.send(b"second")
+        data = bytearray(SIZE)
+        tracker = push.send(data, copy=False, track=True)
+        push.disconnect(pull.last_endpoint)
+    check_not_yet(pull, data, tracker)
+
+
+def test_the_latest_message_has_left_when_it_is_written(context: Sockets) -> None:
+    _, pull, data, tracker = stuck(context, conflate=True)
+    check_not_yet(pull, data, tracker)
+
+
+def test_what_was_queued_for_a_peer_that_has_gone_is_given_back(context: Sockets) -> None:
+    """Also while something of that peer's waits to be received."""
+    ours, theirs = context.socket(mqbridge.DEALER), context.socket(mqbridge.DEALER)
+    theirs.rcvhwm = 1
+    joined(ours, theirs)
+    theirs.send(b"unread")
+    assert ours.poll(10_000)
+    buffers = [bytearray(SIZE) for _ in range(4)]
+    trackers = [ours.send(each, copy=False, track=True) for each in buffers]
+    theirs.close(0)
+    for each, tracker in zip(buffers, trackers, strict=True):
+        tracker.wait(10)
+        each.append(0)
+    assert ours.recv() == b"unread"
+
+
+def test_a_send_that_fails_gives_back(context: Sockets) -> None:
+    push = context.socket(mqbridge.PUSH)
+    data = pattern_of()
+    for attempt in (
+        lambda: push.send(data, mqbridge.DONTWAIT, copy=False),
+        lambda: push.send(data, mqbridge.DONTWAIT, copy=False, track=True),
+        lambda: push.send_multipart([data, b"", data], mqbridge.DONTWAIT, copy=False),
+        lambda: push.send_multipart([data, 3], copy=False),
+    ):
+        with pytest.raises((mqbridge.Again, TypeError)):
+            attempt()
+        data.append(0)
+
+
+def test_a_socket_that_is_closed_gives_back(context: Sockets) -> None:
+    """The parts of a message that was not completed, and what waits for a peer that never shook hands."""
+    push, data = context.socket(mqbridge.PUSH), pattern_of()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        push.connect(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        handle, _ = silent.accept()
+        with handle:
+            tracker = push.send(data, copy=False, track=True)
+            begun = push.send(data, mqbridge.SNDMORE, copy=False, track=True)
+            assert not tracker.done and not begun.done
+            push.close(0)
+            assert tracker.done and begun.done
+            data.append(0)
+
+
+def test_a_forked_child_that_asks_leaves_the_connection_alone(context: Sockets) -> None:
+    _, pull, data, tracker = stuck(context)
+    data[:] = pattern_of(SIZE)
+    wanted = bytes(data)
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Whatever it is told: there is nothing that this process writes. It asks until the parent has all.
+        os.close(theirs)
+        while not select.select([ours], [], [], 0)[0]:
+            tracker.done  # noqa: B018
+        os._exit(0)
+    os.close(ours)
+    try:
+        assert [pull.recv(), pull.recv()] == [b"first", b"second"]
+        # What the kernel had taken before is of no interest.
+        assert pull.recv()[SIZE // 2 :] == wanted[SIZE // 2 :]
+    finally:
+        os.close(theirs)
+        assert os.waitpid(child, 0)[1] == 0
+    tracker.wait(10)
+    data.append(0)
+
+
+def test_a_connection_that_never_shook_hands_keeps_no_buffer(context: Sockets) -> None:
+    """It got what the one before had begun, and is there until the collector comes."""
+    push, pull = context.socket(mqbridge.PUSH), context.socket(mqbridge.PULL)
+    pull.rcvhwm, push.linger, push.reconnect_ivl = 1, 0, 1
+    pull.bind("tcp://127.0.0.1:*")
+    where = pull.last_endpoint.decode()
+    push.connect(where)
+    push.send(b"first")
+    assert pull.poll(10_000)
+    push.send(b"second")
+    data = bytearray(SIZE)
+    gc.collect()
+    gc.disable()
+    try:
+        tracker = push.send(data, copy=False, track=True)
+        pull.close(0)
+        with socket.create_server(("127.0.0.1", int(where.rpartition(":")[2]))) as rude:
+            handle, _ = rude.accept()
+            handle.close()
+        pull = context.socket(mqbridge.PULL)
+        pull.rcvtimeo = 10_000
+        pull.bind(where)
+        assert len(pull.recv()) == SIZE
+        tracker.wait(10)
+        data.append(0)
+    finally:
+        gc.enable()

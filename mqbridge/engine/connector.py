@@ -306,8 +306,9 @@ class Connector:
             self._unsent = unsent
             if cut and self._breaks_connections(unsent[0], self._pipe):
                 self._drop_first(self._pipe)
-        elif pipe is not None:
-            self.driver.end(pipe)
+        elif pipe is not None or self._pipe is not None:
+            # That may be one that waited for the handshake.
+            self.driver.end(self._pipe if pipe is None else pipe)
         if self._closed:
             return
         error = link.connection.error
@@ -407,7 +408,7 @@ class Connector:
         pipe = self._pipe if link is None or link.pipe is None else link.pipe
         if pipe is not None:
             # The pattern gives it nothing more.
-            self.driver.end(pipe)
+            self.driver.end(pipe, True)
         self._departing = True
         if self.busy():
             self.driver.departing.append(self)

@@ -201,7 +201,7 @@ class Listener:
         for link in [link for link in driver.links if link.owner is self]:
             if link.pipe is not None:
                 # The pattern gives it nothing more.
-                driver.end(link.pipe)
+                driver.end(link.pipe, True)
             if not linger:
                 link.end()
                 continue

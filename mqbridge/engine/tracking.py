@@ -24,6 +24,7 @@ class Sent:
         self._left: list[tuple[Pipe, int]] = []
         # A part waits for the last one of its message.
         self._waits = True
+        self._returned = False
 
     def completed(self) -> Sent:
         """The message was sent; return this."""
@@ -40,15 +41,18 @@ class Sent:
 
         Does the socket's output if need be: what the flusher has written is known only then.
         """
-        if self._waits or not (self._gone() or (self._driver.drive() and self._gone())):
+        driver = self._driver
+        if self._returned:
+            return True
+        # Of a message that is not complete when the socket is closed nothing is sent.
+        if (self._waits and not driver.closing) or not (self._gone() or (driver.drive() and self._gone())):
             return False
-        if self._driver.lends:
-            # Whoever is told so has his buffer back.
-            _sys.give_back()
-        return True
+        # Whoever is told so has his buffer back. Nobody is in the middle of letting go of it who has no lock.
+        self._returned = not driver.lends or driver.drive()
+        return self._returned
 
     def _gone(self) -> bool:
-        self._left = [(pipe, mark) for pipe, mark in self._left if not pipe.ended and pipe.outbound.released() < mark]
+        self._left = [(pipe, mark) for pipe, mark in self._left if not pipe.over and pipe.outbound.released() < mark]
         return not self._left
 
     def wait(self, timeout: float | None = None) -> bool:

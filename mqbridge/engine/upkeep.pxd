@@ -49,4 +49,4 @@ cdef class Upkeep(Wakeups):
     @cython.locals(pipe=Pipe, inbound=Fifo, outbound=Fifo)
     cpdef marks_changed(self)
 
-    cpdef end(self, Pipe pipe)
+    cpdef end(self, Pipe pipe, bint writes=*)

@@ -4,6 +4,7 @@ What other sockets have to say (inproc) and what helper threads found comes as l
 pollset like any other. Sending and receiving are in `driver.py`; who has to be told of what is done, in `wakeups.py`.
 """
 
+import errno
 from typing import Any
 
 from mqbridge import _sys
@@ -12,7 +13,7 @@ from mqbridge.engine.ledger import Ledger
 from mqbridge.engine.timers import Timers
 from mqbridge.engine.wakeups import Wakeups
 from mqbridge.patterns.pattern import Pattern
-from mqbridge.pipes.pipe import ATTACHED, ENDED, READABLE, WRITABLE, Pipe
+from mqbridge.pipes.pipe import ATTACHED, ENDED, READABLE, WRITABLE, Crossing, Pipe
 from mqbridge.zmtp.frames import Encoder, FanOut
 
 # A letter that carries a call to make under the lock.
@@ -129,7 +130,8 @@ class Upkeep(Wakeups):
         if not self.lock.try_acquire():
             return False
         try:
-            if self.pollset.fd >= 0:
+            # In a forked child its descriptors are the parent's (P35).
+            if self.pollset.fd >= 0 and self.stopped != errno.ECHILD:
                 self.process()
                 if not _sys.HAS_TIMERFD:
                     self.timers.expire()
@@ -180,7 +182,8 @@ class Upkeep(Wakeups):
             gone: Any = former.outlet
             if gone is not None:
                 gone.end()
-            self.end(former)
+            # Who dials anew writes on, by the same pipe.
+            self.end(former, not isinstance(gone, Crossing))
         self.changed = True
         return True
 
@@ -201,14 +204,16 @@ class Upkeep(Wakeups):
         finally:
             self.leave()
 
-    def end(self, pipe: Pipe) -> None:
-        """A peer is gone; what it sent stays readable."""
+    def end(self, pipe: Pipe, writes: bool = False) -> None:
+        """A peer is gone; what it sent stays readable. If this side `writes` on what it is to get, once more then."""
         pipe.ended = True
         if pipe in self.pipes:
             self.pipes.discard(pipe)
             self.ledger.pipe_ended(pipe)
             self.pattern.ended(pipe)
             self.changed = True
+        if not writes:
+            pipe.drop()
 
     def made(self) -> list[Any]:
         """Return all that this socket has bound and connected, and what is left of what it has disconnected."""

@@ -18,7 +18,7 @@ class Driver:
     def __init__(self, *pipes: Pipe, free: bool = True) -> None:
         self.pipes = set(pipes)
         self.free = free
-        self.lends = False
+        self.lends = self.closing = False
         self.drives = 0
 
     def drive(self) -> bool:
@@ -60,12 +60,32 @@ def test_a_pipe_that_came_meanwhile() -> None:
     assert sent.is_set()
 
 
-def test_a_pipe_that_ended_is_not_waited_for() -> None:
+def test_a_pipe_that_is_over_is_not_waited_for() -> None:
     pipe = pipe_with()
-    sent = Sent(Driver(pipe))
+    sent = Sent(Driver(pipe, free=False))
     pipe.outbound.push(b"it")
     sent.completed()
+    # Written all the same.
     pipe.ended = True
+    assert not sent.is_set()
+    pipe.drop()
+    assert sent.is_set()
+
+
+def test_a_part_of_a_message_that_is_never_sent() -> None:
+    driver = Driver(pipe_with())
+    sent = Sent(driver)
+    assert not sent.is_set()
+    driver.closing = True
+    assert sent.is_set()
+
+
+def test_what_is_lent_has_left_when_nobody_is_in_the_middle_of_it() -> None:
+    driver = Driver(pipe_with(), free=False)
+    driver.lends = True
+    sent = Sent(driver).completed()
+    assert not sent.is_set()
+    driver.free = True
     assert sent.is_set()
 
 
