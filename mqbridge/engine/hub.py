@@ -26,7 +26,8 @@ _AT_EXIT = 1_000_000_000
 
 _hub_numbers = count(1)
 _driver_numbers = count(1)
-_hubs: "weakref.WeakSet[Hub]" = weakref.WeakSet()
+# By their numbers. A WeakSet cannot be gone through while another thread makes a context.
+_hubs: "weakref.WeakValueDictionary[int, Hub]" = weakref.WeakValueDictionary()
 
 
 class Hub:
@@ -49,7 +50,7 @@ class Hub:
         self._abandoned: list[Driver | View] = []
         self._pid = os.getpid()
         self._caretaker = self._make_caretaker()
-        _hubs.add(self)
+        _hubs[self.number] = self
 
     @property
     def flushes(self) -> bool:
@@ -192,14 +193,14 @@ class Hub:
 
 def all_hubs() -> list[Hub]:
     """Return the engines of all contexts of this process."""
-    return list(_hubs)
+    return [hub for hub in [reference() for reference in _hubs.valuerefs()] if hub is not None]
 
 
 # ---- fork and exit
 
 
 def _before_fork() -> None:
-    for hub in list(_hubs):
+    for hub in all_hubs():
         for driver in list(hub.drivers):
             if driver.dirty and not driver.lock.held():
                 driver.lock.acquire()
@@ -210,7 +211,7 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
-    for hub in list(_hubs):
+    for hub in all_hubs():
         for driver in list(hub.drivers):
             # Whoever held the lock is not in the child; nothing here may touch what is shared with the parent.
             driver.forked()
@@ -219,7 +220,7 @@ def _after_fork_in_child() -> None:
 
 def _at_exit() -> None:
     until = _sys.clock() + _AT_EXIT
-    for hub in list(_hubs):
+    for hub in all_hubs():
         if not hub.forked:
             for driver in list(hub.drivers):
                 closing.at_exit(driver, until)

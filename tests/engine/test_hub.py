@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 import mqbridge
 from mqbridge import DONTWAIT
 from mqbridge.context_options import ContextOptions
-from mqbridge.engine.hub import Hub
+from mqbridge.engine.hub import Hub, all_hubs
 
 NOBODY = "tcp://127.0.0.1:1"
 
@@ -229,3 +230,27 @@ def test_a_collected_context_takes_its_sockets_along(
         del socket, sockets, context
         gc.collect()
     wait_for(lambda: native_threads() <= before, "the end of the thread")
+
+
+def test_all_are_found_while_another_thread_makes_some(no_descriptor_leak: None) -> None:
+    """A fork, the exit and inspection ask for them at any moment."""
+    kept = [mqbridge.Context(io_threads=0) for _ in range(50)]
+    over = threading.Event()
+
+    def make() -> None:
+        while not over.is_set():
+            mqbridge.Context(io_threads=0).term()
+
+    maker = threading.Thread(target=make)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    maker.start()
+    try:
+        for _ in range(2000):
+            assert {context._hub for context in kept} <= set(all_hubs())
+    finally:
+        over.set()
+        maker.join()
+        sys.setswitchinterval(before)
+        for context in kept:
+            context.term()
