@@ -54,7 +54,8 @@ def page() -> str:
             arrows.setdefault((state, following), []).append(event.name + done)
     paragraphs = (readiness.__doc__ or "").split("\n\n")
     return HEAD.format(
-        theory="\n\n".join(paragraphs[1:4]),
+        # The rule is a quotation on the page: as a block of code it would be cut off.
+        theory="\n\n".join(paragraphs[1:4]).replace("\n    ", "\n> "),
         arrows="\n".join(f"    {a.name} --> {b.name}: {'<br>'.join(texts)}" for (a, b), texts in arrows.items()),
         states="\n".join(f"| {state.name} | {state.value} |" for state in State),
         events="\n".join(f"| {event.name} | {event.value} |" for event in Input),

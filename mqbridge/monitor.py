@@ -79,7 +79,7 @@ class _EventTap(Tap):
 
     def letter(self, event: int, endpoint: str, value: int, cause: object, link: Any) -> MonitorEvent:
         kind = Event(event)
-        text = os.strerror(cause) if isinstance(cause, int) else str(cause or "")
+        text = os.strerror(cause) if cause and isinstance(cause, int) else str(cause or "")
         return MonitorEvent(kind, endpoint, value, text, self._peer(kind, value, link))
 
     def apology(self, missed: int) -> MonitorEvent:

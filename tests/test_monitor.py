@@ -164,6 +164,17 @@ def test_why_a_handshake_failed(context: mqbridge.Context, said: bytes, event: E
         assert failed.peer == gone.peer and failed.peer is not None and failed.peer.address
 
 
+def test_a_retry_after_a_connection_that_was_no_failure_has_no_cause(context: mqbridge.Context) -> None:
+    with plain.create_server(("127.0.0.1", 0)) as server, context.socket(mqbridge.PUSH) as push:
+        with Monitor(push) as monitor:
+            push.connect("tcp://{}:{}".format(*server.getsockname()))
+            until(Event.CONNECTED, monitor, push)
+            server.accept()[0].close()
+            retried = until(Event.CONNECT_RETRIED, monitor, push)[-1]
+        assert retried.cause == ""
+        assert str(retried) == f"CONNECT_RETRIED {retried.endpoint}"
+
+
 def test_why_a_bind_failed(context: mqbridge.Context) -> None:
     with context.socket(mqbridge.PULL) as one, context.socket(mqbridge.PULL) as other, Monitor(other) as monitor:
         one.bind("tcp://127.0.0.1:*")

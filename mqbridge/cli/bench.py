@@ -118,8 +118,14 @@ def _measured(
 )
 @click.argument("case", nargs=-1, type=click.Choice(list(CASES)))
 @click.option("--rounds", type=click.IntRange(min=1), default=2, show_default=True, help="How often each has its turn.")
-@click.option("--time", "seconds", type=DURATION, default=0.25, help="How long a round is.  [default: 0.25s]")
-@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture: .svg, .png or .pdf.")
+@click.option(
+    "--time", "seconds", metavar="TIME", type=DURATION, default=0.25, help="How long a round is.  [default: 0.25s]"
+)
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a picture, by matplotlib: .svg, .png or .pdf.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write the result as one JSON object.")
 def command(case: tuple[str, ...], rounds: int, seconds: float, save: Path | None, as_json: bool) -> None:
     """Measure mqbridge on this machine, against pyzmq and pynng where they are installed.

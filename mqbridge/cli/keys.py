@@ -54,6 +54,8 @@ def save_pair(name: str, force: bool) -> tuple[str, str]:
     directory, base = os.path.split(name)
     if not base:
         raise click.UsageError(f"--save {name!r}: give the name of a file, without its ending")
+    if directory and not os.path.isdir(directory):
+        raise Failure(f"{directory}: there is no such directory; make it first, e.g. mkdir -m 700 {directory}")
     for ending in ("key", "key_secret"):
         path = f"{name}.{ending}"
         if not force and os.path.exists(path):

@@ -139,7 +139,7 @@ def endpoint_of(given: str) -> str:
     ],
 )
 @click.argument("endpoint", envvar="MQBRIDGE_INSPECT")
-@click.option("--interval", type=DURATION, default=1.0, help="How often to look.  [default: 1s]")
+@click.option("--interval", metavar="TIME", type=DURATION, default=1.0, help="How often to look.  [default: 1s]")
 @click.option("--peers", type=click.IntRange(min=0), help="How many peers of each socket to show.  [default: as fits]")
 @click.option("--once", "only_once", is_flag=True, help="Show it once, with the rates of one interval, and end.")
 @click.option("--json", "json_lines", is_flag=True, help="Write each snapshot as a line of JSON.")

@@ -184,7 +184,7 @@ def _signal(pid: int, number: int) -> None:
 @click.option(
     "--socket", "wanted", metavar="FILTER", default="", help="Draw these: a type, a label, an endpoint, or all."
 )
-@click.option("--limit", metavar="SECONDS", type=DURATION, help="End the program after so long.")
+@click.option("--limit", metavar="TIME", type=DURATION, help="End the program after so long.")
 @click.option("--follow", is_flag=True, help="Trace the processes that it starts, too.")
 @click.option(
     "--capacity", metavar="N", type=click.IntRange(1000), default=100_000, help="Keep so many events a process."
@@ -199,7 +199,7 @@ def command(program: tuple[str, ...], **options: Any) -> None:
     shows FD, EVENTS, send, recv and the waits for FD; where an edge was missed, it says which pitfall that is.
 
     The exit status is the program's own; 124 if --limit has ended it; 3 with --strict if an edge was missed, or a loop
-    spins, whatever the program's was.
+    spins, whatever the program's was; 1 with --strict if nothing was recorded.
     """
     if bool(program) == (options["source"] is not None):
         raise click.UsageError("give a program, or a recording with --from, and not both")
@@ -222,6 +222,8 @@ def command(program: tuple[str, ...], **options: Any) -> None:
     _show(chart, options["plain"], options["quiet"])
     if options["strict"] and any(each.serious for each in chart.findings):
         status = statuses.MISSED_EDGE
+    elif options["strict"] and not made.events and status == statuses.OK:
+        status = statuses.FAILED
     raise click.exceptions.Exit(status)
 
 

@@ -20,7 +20,10 @@ _SINGLE = ("missed", "risk")
 
 @dataclass
 class Chart:
-    """All that is to be drawn. `hidden` rows came before the first one; `others` sockets are not drawn."""
+    """All that is to be drawn. `hidden` rows came before the first one; `others` sockets are not drawn.
+
+    `recorded` is whether there were events at all: of a recording without any nothing is known.
+    """
 
     title: str
     lanes: list[Lane]
@@ -29,6 +32,12 @@ class Chart:
     hidden: int = 0
     others: int = 0
     labels: dict[int, str] = field(default_factory=dict)
+    recorded: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """What is said where there are no findings."""
+        return "No missed edge." if self.recorded else "Nothing was recorded."
 
 
 def draw(recording: Recording, last: int = 0, wanted: str = "") -> Chart:
@@ -55,7 +64,7 @@ def draw(recording: Recording, last: int = 0, wanted: str = "") -> Chart:
         rows = [row for row in rows[:-last] if row.style in _SINGLE] + rows[-last:]
     lanes, rows = _used(builder.lanes, rows)
     title = "; ".join(" ".join(argv) for argv in recording.processes.values())
-    return Chart(title, lanes, rows, findings, hidden, len(labels) - len(drawn), labels)
+    return Chart(title, lanes, rows, findings, hidden, len(labels) - len(drawn), labels, bool(recording.events))
 
 
 def _drawn(recording: Recording, findings: list[Finding], labels: dict[int, str], wanted: str) -> set[int]:

@@ -167,7 +167,7 @@ class _Picture:
             say(f"see {each.link}", "faint", 2)
             y += 6
         if not self.chart.findings:
-            say("No missed edge.", "signal")
+            say(self.chart.verdict, "signal" if self.chart.recorded else "risk")
         self.bottom = y + 4
         return made
 

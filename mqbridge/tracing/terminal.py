@@ -61,7 +61,7 @@ def lines(chart: Chart, width: int = 100, unicode: bool = True, rows: bool = Tru
 def findings(chart: Chart, width: int = 100, unicode: bool = True) -> list[Line]:
     """Return what was found, each with the cause and what to do about it."""
     if not chart.findings:
-        return [[], [("No missed edge.", "good")]]
+        return [[], [(chart.verdict, "good" if chart.recorded else "risk")]]
     found: list[Line] = []
     for each in chart.findings:
         found.append([])

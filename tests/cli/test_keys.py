@@ -64,7 +64,7 @@ def test_what_is_wrong(start: Start, tmp_path: Path) -> None:
         (["--public-of", str(broken)], 1, "is not 40 characters of Z85"),
         (["--public-of", "/no/file"], 2, "does not exist"),
         (["--save", f"{tmp_path}/"], 2, "give the name of a file"),
-        (["--save", "/no/directory/x"], 1, "No such file or directory"),
+        (["--save", "/no/directory/x"], 1, "/no/directory: there is no such directory"),
         (["--save", "x", "--public-of", "-"], 2, "give one of them"),
         (["--force"], 2, "--force is of no use"),
     ]:

@@ -80,8 +80,10 @@ def test_once(path: str) -> None:
         done = top(path, "--once", "--interval", "300ms")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"pid {process.pid}" in done.stdout
-    for text in ("PULL tcp://127.0.0.1:", "PUSH", "connected", "40"):
+    for text in ("PULL tcp://127.0.0.1:", "PUSH", "connected"):
         assert text in done.stdout
+    # 40 wait, and one is on its way or has just been taken.
+    assert re.search(r" (39|40|41) ", done.stdout)
     assert "\x1b" not in done.stdout
 
 

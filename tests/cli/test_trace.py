@@ -181,6 +181,13 @@ def test_a_command_that_is_no_python(run: Run) -> None:
     done = run("true")
     assert done.returncode == 0
     assert done.stderr.startswith("warning: true: nothing was recorded; no Python was started")
+    # Nothing is known, so nothing is said to be fine.
+    assert done.stdout.strip() == "Nothing was recorded."
+
+
+def test_strict_is_not_content_with_nothing(run: Run) -> None:
+    assert run("--strict", "true").returncode == 1
+    assert run("--strict", "sh", "-c", "exit 5").returncode == 5
 
 
 def test_the_help_has_examples(run: Run) -> None:
