@@ -167,7 +167,7 @@ class Monitor(Socket):
         driver.sinks.append(tap)
         driver.leave()
 
-    def recv(self, flags: int = 0, copy: bool = True, track: bool = False) -> MonitorEvent:
+    def recv(self, flags: int = 0, copy: bool = True, track: bool = False) -> MonitorEvent:  # type: ignore[override]
         """Receive the next event.
 
         Parameters
@@ -188,7 +188,9 @@ class Monitor(Socket):
         self._over = event.event == Event.MONITOR_STOPPED
         return event  # type: ignore[no-any-return]
 
-    def recv_multipart(self, flags: int = 0, copy: bool = True, track: bool = False) -> list[MonitorEvent]:
+    def recv_multipart(  # type: ignore[override]
+        self, flags: int = 0, copy: bool = True, track: bool = False
+    ) -> list[MonitorEvent]:
         """Receive the next event, in a list."""
         return [self.recv(flags)]
 

@@ -21,6 +21,7 @@ from mqbridge.patterns.registry import PATTERNS
 from mqbridge.socket_codecs import SocketCodecs
 from mqbridge.socket_monitors import SocketMonitors
 from mqbridge.socket_options import SocketOptions
+from mqbridge.socket_types import Received
 
 _DONTWAIT = 1
 _SNDMORE = 2
@@ -352,7 +353,7 @@ def _follow(data: Any, sent: Sent) -> MessageTracker | None:
     return MessageTracker(sent)
 
 
-class Socket(MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
+class Socket(Received, MessageSocket, SocketOptions, SocketCodecs, SocketMonitors):
     """A ZeroMQ socket, made by `Context.socket`.
 
     Any thread may use it; calls are serialised. `FD` and `EVENTS` are as in the libzmq manual (zmq_getsockopt), for

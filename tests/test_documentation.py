@@ -40,6 +40,8 @@ EXCEPTIONS = {
 PORTS = ("5555", "5556")
 #: The page with shell scripts, which has tests of its own.
 SCRIPTS = "command-line.md"
+# Kinds that only these pages have; `python -m benchmarks --page` writes the profile.
+OTHERS = {SCRIPTS: ("sh", "text"), "benchmarks.md": ("text",)}
 
 
 @dataclass
@@ -258,7 +260,7 @@ def test_commands_are_there(block: Block) -> None:
 
 def test_all_blocks_are_of_a_kind_that_is_tested() -> None:
     for block in EVERY:
-        kinds = ("", "python", "console", "mermaid", "c", *(("sh", "text") if block.page.name == SCRIPTS else ()))
+        kinds = ("", "python", "console", "mermaid", "c", *OTHERS.get(block.page.name, ()))
         assert block.language in kinds, block.id
         assert block.language != "c" or "file" in block.marks, block.id
     assert set(EXCEPTIONS) <= {block.key for block in EVERY}

@@ -21,7 +21,9 @@ UNITS = dict.fromkeys(BASE, "base") | {
     "patterns": "patterns",
     "transports": "transports",
     "engine": "engine",
-    **dict.fromkeys(("context", "frame", "socket", "socket_options", "socket_codecs", "socket_monitors"), "api"),
+    **dict.fromkeys(
+        ("context", "frame", "socket", "socket_options", "socket_codecs", "socket_monitors", "socket_types"), "api"
+    ),
     **dict.fromkeys(("devices", "poller", "monitor", "proxy", "zap"), "api"),
     "loops": "loops",
     "auth": "auth",

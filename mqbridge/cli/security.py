@@ -167,7 +167,9 @@ def public_key(text: str) -> bytes:
     try:
         return load_certificate(text)[0]
     except OSError:
-        raise Failure(f"--curve-serverkey {text!r}: neither a key of 40 characters in Z85 nor a file") from None
+        raise click.UsageError(
+            f"--curve-serverkey {text!r}: neither a key of 40 characters in Z85 nor a file"
+        ) from None
     except ValueError as error:
         raise Failure(f"{text}: {str(error).partition(': ')[2]}") from None
 

@@ -177,7 +177,7 @@ class Session:
         if self._reader and self._reader[0] in found:
             raise BrokenPipeError
         if not found:
-            raise TimedOut(f"{what} within {self.timeout:g} s (--timeout)")
+            raise TimedOut(f"{what} within {self.timeout:g} s (--timeout){self.watcher.why}")
 
     def drain(self) -> None:
         """Wait until all that was sent has been written. Raises TimedOut when that takes longer than `--timeout`."""
@@ -191,6 +191,7 @@ class Session:
                 if until is not None and now >= until:
                     raise TimedOut(
                         f"not everything could be sent within {self.timeout:g} s (--timeout): no peer takes it"
+                        f"{self.watcher.why}"
                     )
                 if not told and now - begun > PATIENCE / 1000 and in_front():
                     told = True

@@ -47,6 +47,8 @@ class Watch:
         self.former = 0
         #: Whether the last question was answered.
         self.answers = False
+        #: Whether anything was written to what is no terminal.
+        self.told = False
 
     def look(self, patience: float) -> bool:
         """Ask; return whether there was an answer within `patience`, in s. Raises ValueError as `Inspector` does."""
@@ -168,11 +170,19 @@ def command(endpoint: str, interval: float, peers: int | None, only_once: bool, 
             elif json_lines:
                 go_on(watch, interval, lambda: click.echo(as_json(watch)) if watch.answers else None, Keyboard())
             elif not console().is_terminal:
-                go_on(watch, interval, lambda: console().print(drawing(watch, endpoint, peers), Text()), Keyboard())
+                go_on(watch, interval, lambda: written(watch, endpoint, peers), Keyboard())
             else:
                 live(watch, endpoint, interval, peers)
         except ValueError as error:
             raise Failure(str(error)) from None
+
+
+def written(watch: Watch, endpoint: str, peers: int | None) -> None:
+    """Write the screen below what was written before; that nobody answers yet, once only."""
+    if watch.now is None and watch.told:
+        return
+    watch.told = True
+    console().print(drawing(watch, endpoint, peers), Text())
 
 
 def live(watch: Watch, endpoint: str, interval: float, peers: int | None) -> None:

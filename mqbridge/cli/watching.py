@@ -22,17 +22,12 @@ from mqbridge.transports.streams import peer_text
 
 _DONTWAIT = 1
 _COMING = Event.HANDSHAKE_SUCCEEDED | Event.DISCONNECTED
-_FAILURES = (
-    Event.HANDSHAKE_FAILED_PROTOCOL,
-    Event.HANDSHAKE_FAILED_AUTH,
-    Event.HANDSHAKE_FAILED_NO_DETAIL,
-    Event.BIND_FAILED,
-    Event.ACCEPT_FAILED,
-)
+_REFUSALS = Event.HANDSHAKE_FAILED_PROTOCOL | Event.HANDSHAKE_FAILED_AUTH | Event.HANDSHAKE_FAILED_NO_DETAIL
+_FAILURES = _REFUSALS | Event.BIND_FAILED | Event.ACCEPT_FAILED
 
 
 class Watcher:
-    """Tells on stderr, in a thread, what happens to a socket's connections, if that is wanted.
+    """Tells on stderr, in a thread, what happens to a socket's connections, if that is wanted; notes who was refused.
 
     Parameters
     ----------
@@ -46,31 +41,44 @@ class Watcher:
 
     def __init__(self, socket: Any, wanted: bool, role: str = "") -> None:
         self._role = role
-        self._monitor = Monitor(socket) if wanted else None
+        self._wanted = wanted
+        self._refusal = ""
+        self._monitor = Monitor(socket) if wanted else Monitor(socket, _REFUSALS)
         self._socket = socket
-        if self._monitor is not None:
-            self._thread = threading.Thread(target=self._tell, args=(self._monitor,), daemon=True)
-            self._thread.start()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
 
-    def _tell(self, monitor: Monitor) -> None:
-        for event in monitor:
-            if event.event != Event.MONITOR_STOPPED:
+    def _follow(self) -> None:
+        for event in self._monitor:
+            if event.event is not None and event.event & _REFUSALS:
+                self._refusal = str(event)
+            if self._wanted and event.event != Event.MONITOR_STOPPED:
                 tell(event, self._role)
+
+    @property
+    def why(self) -> str:
+        """What to add to an error: the last handshake that failed, or nothing."""
+        return f"; the last handshake failed: {self._refusal}" if self._refusal else ""
 
     def close(self) -> None:
         """Close the socket, and wait until its last event was told."""
         self._socket.close()
-        if self._monitor is not None:
-            # What lingers is still watched.
-            self._thread.join()
-            self._monitor.close()
+        # What lingers is still watched.
+        self._thread.join()
+        self._monitor.close()
 
 
 def tell(event: MonitorEvent, role: str = "") -> None:
     """Write an event to stderr, with the role of its socket where there are several."""
     now = time.time()
     name = event.event.name if event.event else "MISSED"
-    style = "red" if event.event in _FAILURES else "green" if event.event == Event.HANDSHAKE_SUCCEEDED else "cyan"
+    style = (
+        "red"
+        if event.event and event.event & _FAILURES
+        else "green"
+        if event.event == Event.HANDSHAKE_SUCCEEDED
+        else "cyan"
+    )
     about = str(event).removeprefix(name or "")
     if event.peer is not None and event.event == Event.HANDSHAKE_SUCCEEDED:
         about += f" ({event.peer.socket_type})"

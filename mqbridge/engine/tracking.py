@@ -27,8 +27,8 @@ class Sent:
         self._returned = False
 
     def completed(self) -> Sent:
-        """The message was sent; return this."""
-        self._waits = False
+        """The message was sent; return this. Once more: whatever was sent since then, too."""
+        self._waits = self._returned = False
         for pipe in list(self._driver.pipes):
             pushed = pipe.outbound.pushed()
             if pushed > self._before.get(pipe, 0):

@@ -16,7 +16,7 @@ import contextlib
 import weakref
 from asyncio import get_running_loop
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, overload
 
 from mqbridge.errors import Again
 from mqbridge.loops.awaitable import AwaitableSocket
@@ -180,6 +180,14 @@ class Socket(AwaitableSocket):
         object.__setattr__(self, "_short_in", None)
         return AwaitableSocket._begun(self, parts)
 
+    @overload
+    async def recv(
+        self, flags: int = 0, copy: Literal[True] = True, track: bool = False, *, timeout: float | None = None
+    ) -> bytes: ...
+    @overload
+    async def recv(
+        self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
+    ) -> Any: ...
     async def recv(
         self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
     ) -> Any:

@@ -15,7 +15,7 @@ import errno
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 from mqbridge.constants import SocketOption
 from mqbridge.errors import Again
@@ -125,6 +125,14 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
 
     # ---- receiving
 
+    @overload
+    async def recv(
+        self, flags: int = 0, copy: Literal[True] = True, track: bool = False, *, timeout: float | None = None
+    ) -> bytes: ...
+    @overload
+    async def recv(
+        self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
+    ) -> Any: ...
     async def recv(
         self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
     ) -> Any:
@@ -164,6 +172,14 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             return parts[0]
         return self._begun(parts)
 
+    @overload
+    async def recv_multipart(
+        self, flags: int = 0, copy: Literal[True] = True, track: bool = False, *, timeout: float | None = None
+    ) -> list[bytes]: ...
+    @overload
+    async def recv_multipart(
+        self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
+    ) -> list[Any]: ...
     async def recv_multipart(
         self, flags: int = 0, copy: bool = True, track: bool = False, *, timeout: float | None = None
     ) -> list[Any]:

@@ -233,7 +233,7 @@ def test_an_address_in_use(start: Start, bound: Any) -> None:
         (["pull", "ipc://x", "--format", "x"], 2, "'x' is not one of"),
         (["pull", "ipc://x", "-o", "/no/directory/x"], 1, "/no/directory/x: No such file or directory"),
         (["pull", "tcp://192.0.2.1:5555"], 1, "Cannot assign requested address"),
-        (["pull", "ipc://x", "--curve-serverkey", "short"], 1, "neither a key of 40 characters"),
+        (["pull", "ipc://x", "--curve-serverkey", "short"], 2, "neither a key of 40 characters"),
     ],
 )
 def test_what_is_wrong(start: Start, arguments: list[str], status: int, why: str) -> None:

@@ -53,6 +53,13 @@ def test_a_reply_that_does_not_come(start: Start, bound: Any, place: str) -> Non
     assert start("req", f"@{place}", *limit).done() == (124, b"", nobody)
 
 
+def test_a_server_that_refuses_is_named(start: Start, bound: Any) -> None:
+    _, endpoint = bound(zmq.REP, PLAIN_SERVER=1)
+    status, out, err = start("req", endpoint, "--timeout", "1", "-d", "x").done()
+    assert (status, out) == (124, b"")
+    assert "within 1 s (--timeout); the last handshake failed: HANDSHAKE_FAILED_PROTOCOL tcp://" in err
+
+
 def test_ctrl_c(start: Start, bound: Any) -> None:
     rep, endpoint = bound(zmq.REP)
     req = start("req", endpoint, "-d", "x")

@@ -164,7 +164,7 @@ def test_waiting_is_explained(terminal: Terminal, place: str) -> None:
 @pytest.mark.parametrize(("before", "colours"), [("", True), ("NO_COLOR=1 ", False)])
 def test_colours(terminal: Terminal, before: str, colours: bool) -> None:
     terminal.enter(f"{before}mqbridge keys --save /no/directory/x")
-    terminal.shows("error: /no/directory/x")
+    terminal.shows("error: /no/directory: there is no such directory")
     line = next(line for line in terminal.screen(True).splitlines() if "error:" in line)
     assert ("31m" in line) is colours
 

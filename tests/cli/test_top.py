@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from mqbridge.cli.rates import Pace
-from mqbridge.cli.top import Watch
+from mqbridge.cli.top import Watch, written
 from mqbridge.inspection import NoAnswer, Snapshot
 
 WaitFor = Callable[..., None]
@@ -307,3 +309,12 @@ def test_time_goes_on_for_a_silent_program() -> None:
     watch.answered = time.monotonic() - 65
     watch.look(1)
     assert "1 min 5 s" in str(watch.news())
+
+
+def test_into_a_file_that_nobody_answers_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr("mqbridge.cli.top.console", lambda: Console(file=shown, width=80))
+    watch = Watch(object())  # type: ignore[arg-type]
+    for _ in range(3):
+        written(watch, "ipc://nowhere", None)
+    assert shown.getvalue().count("nobody answers yet") == 1

@@ -125,6 +125,20 @@ def test_a_watcher_that_says_nothing(context: mqbridge.Context, capsys: Any) -> 
     assert capsys.readouterr().err == ""
 
 
+def test_a_watcher_knows_why_a_peer_was_refused(context: mqbridge.Context, capsys: Any, wait_for: Any) -> None:
+    push, pull = context.socket(mqbridge.PUSH), context.socket(mqbridge.PULL)
+    pull.plain_server = True
+    pull.bind("tcp://127.0.0.1:*")
+    watcher = Watcher(push, False)
+    assert watcher.why == ""
+    push.connect(pull.last_endpoint.decode())
+    wait_for(lambda: watcher.why, "a handshake that fails")
+    assert watcher.why.startswith("; the last handshake failed: HANDSHAKE_FAILED_PROTOCOL tcp://127.0.0.1:")
+    watcher.close()
+    pull.close()
+    assert capsys.readouterr().err == ""
+
+
 def test_events_as_they_are_told(capsys: Any) -> None:
     tell(MonitorEvent(mqbridge.EVENT_HANDSHAKE_SUCCEEDED, "tcp://x:1", 5, "", Peer("y:2", b"", "PULL")))
     tell(MonitorEvent(mqbridge.EVENT_DISCONNECTED, "tcp://x:1", 5, "[red]gone[/red]"))

@@ -39,6 +39,10 @@ def plain() -> None:
         data: bytes = rep.recv(mqbridge.DONTWAIT)
         frame: mqbridge.Frame = rep.recv(copy=False)
         parts: list[bytes] = rep.recv_multipart()
+        assert_type(rep.recv(), bytes)
+        assert_type(rep.recv(mqbridge.DONTWAIT, False), mqbridge.Frame)
+        assert_type(rep.recv_multipart(), list[bytes])
+        assert_type(rep.recv_multipart(copy=False), list[mqbridge.Frame])
         assert_type(rep.recv_string(), str)
         tracker = rep.send(data, mqbridge.SNDMORE, copy=False, track=True)
         if tracker is not None:
@@ -111,6 +115,8 @@ async def with_asyncio() -> None:
         assert_type(dealer, mqbridge.loops.asyncio.Socket)
         await dealer.send(b"part", timeout=100)
         data: bytes = await dealer.recv()
+        assert_type(await dealer.recv(timeout=100), bytes)
+        assert_type(await dealer.recv_multipart(), list[bytes])
         await dealer.send_multipart([data])
         async for parts in dealer:
             first: bytes = parts[0]

@@ -24,11 +24,13 @@ class Monitor(Socket):
         object.__setattr__(self, "_stopped", False)
 
     _stopped: bool
+    # A MonitorEvent, and not bytes.
+    recv: Any
 
     def __iter__(self) -> Iterator[MonitorEvent]:
         """Yield events until the watched socket is closed; MONITOR_STOPPED is the last."""
         while not self._stopped:
-            event: MonitorEvent = self.recv()
+            event: Any = self.recv()
             if event.event == Event.MONITOR_STOPPED:
                 object.__setattr__(self, "_stopped", True)
             yield event

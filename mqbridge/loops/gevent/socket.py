@@ -6,7 +6,7 @@ import contextlib
 import copy as copying
 import errno
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, overload
 
 import gevent
 from gevent import getcurrent
@@ -81,6 +81,12 @@ class Socket(SocketCodecs, WrappedSocket):
 
     # ---- receiving
 
+    @overload
+    def recv(
+        self, flags: int = 0, copy: Literal[True] = True, track: bool = False, timeout: float | None = None
+    ) -> bytes: ...
+    @overload
+    def recv(self, flags: int = 0, copy: bool = True, track: bool = False, timeout: float | None = None) -> Any: ...
     def recv(self, flags: int = 0, copy: bool = True, track: bool = False, timeout: float | None = None) -> Any:
         """Receive one part of a message; RCVMORE says, to this greenlet, whether more of that message follows.
 
@@ -123,6 +129,14 @@ class Socket(SocketCodecs, WrappedSocket):
         parts = self._receive(flags, copy, track, timeout)
         return parts[0] if len(parts) == 1 else self._first_of(parts)
 
+    @overload
+    def recv_multipart(
+        self, flags: int = 0, copy: Literal[True] = True, track: bool = False, timeout: float | None = None
+    ) -> list[bytes]: ...
+    @overload
+    def recv_multipart(
+        self, flags: int = 0, copy: bool = True, track: bool = False, timeout: float | None = None
+    ) -> list[Any]: ...
     def recv_multipart(
         self, flags: int = 0, copy: bool = True, track: bool = False, timeout: float | None = None
     ) -> list[Any]:
