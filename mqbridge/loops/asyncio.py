@@ -278,9 +278,6 @@ class Socket(AwaitableSocket):
                     return await self._transmit_later(give, data, flags, copy, track, timeout)
         return await AwaitableSocket.send(self, data, flags, copy, track, timeout=timeout)
 
-    recv.__doc__ = AwaitableSocket.recv.__doc__
-    send.__doc__ = AwaitableSocket.send.__doc__
-
     def _here(self) -> Waiters:
         loop = get_running_loop()
         if self._cached_key is loop:

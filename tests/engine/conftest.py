@@ -437,3 +437,14 @@ def joined(peers: Any, driving: Callable[..., Any]) -> Callable[..., Any]:
         return peer
 
     return join
+
+
+@pytest.fixture
+def inproc_pair(quiet: mqbridge.Context) -> Iterator[tuple[Any, Any]]:
+    """Two PAIR sockets joined by inproc, both aware of each other."""
+    with quiet.socket(mqbridge.PAIR) as one, quiet.socket(mqbridge.PAIR) as other:
+        one.bind("inproc://pair")
+        other.connect("inproc://pair")
+        one.get(mqbridge.EVENTS)
+        other.get(mqbridge.EVENTS)
+        yield one, other

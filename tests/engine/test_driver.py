@@ -16,17 +16,6 @@ from mqbridge import DONTWAIT, POLLIN, POLLOUT, SNDMORE, _sys
 
 
 @pytest.fixture
-def pair(quiet: mqbridge.Context) -> Iterator[tuple[Any, Any]]:
-    """Two PAIR sockets joined by inproc, both aware of each other."""
-    with quiet.socket(mqbridge.PAIR) as one, quiet.socket(mqbridge.PAIR) as other:
-        one.bind("inproc://pair")
-        other.connect("inproc://pair")
-        one.get(mqbridge.EVENTS)
-        other.get(mqbridge.EVENTS)
-        yield one, other
-
-
-@pytest.fixture
 def signals() -> Iterator[Callable[[Callable[[], None]], None]]:
     """A function that sets what SIGUSR1 does."""
     before = signal.getsignal(signal.SIGUSR1)
@@ -37,16 +26,16 @@ def signals() -> Iterator[Callable[[Callable[[], None]], None]]:
 # ---- parts and whole messages
 
 
-def test_parts_make_a_message(pair: Any) -> None:
-    one, other = pair
+def test_parts_make_a_message(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     one.send(b"a", SNDMORE)
     one.send(b"", SNDMORE)
     one.send(b"c")
     assert other.recv_multipart() == [b"a", b"", b"c"]
 
 
-def test_rcvmore_is_true_until_the_last_part(pair: Any) -> None:
-    one, other = pair
+def test_rcvmore_is_true_until_the_last_part(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     one.send_multipart([b"a", b"b", b"c"])
     one.send(b"alone")
     found = []
@@ -55,8 +44,8 @@ def test_rcvmore_is_true_until_the_last_part(pair: Any) -> None:
     assert found == [(b"a", 1), (b"b", 1), (b"c", 0), (b"alone", 0)]
 
 
-def test_the_rest_of_a_message_begun(pair: Any) -> None:
-    one, other = pair
+def test_the_rest_of_a_message_begun(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     one.send_multipart([b"a", b"b", b"c"])
     one.send_multipart([b"next", b"one"])
     assert other.recv() == b"a"
@@ -65,8 +54,8 @@ def test_the_rest_of_a_message_begun(pair: Any) -> None:
     assert other.recv_multipart() == [b"next", b"one"]
 
 
-def test_a_part_left_is_ready_and_needs_no_wait(pair: Any) -> None:
-    one, other = pair
+def test_a_part_left_is_ready_and_needs_no_wait(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     one.send_multipart([b"a", b"b"])
     assert other.recv() == b"a"
     assert other.get(mqbridge.EVENTS) & POLLIN
@@ -74,8 +63,8 @@ def test_a_part_left_is_ready_and_needs_no_wait(pair: Any) -> None:
     assert not other.get(mqbridge.EVENTS) & POLLIN
 
 
-def test_p16_p39_nothing_of_a_message_is_seen_before_its_last_part(pair: Any) -> None:
-    one, other = pair
+def test_p16_p39_nothing_of_a_message_is_seen_before_its_last_part(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     one.send(b"a", SNDMORE)
     one.send(b"b", SNDMORE)
     assert not other.get(mqbridge.EVENTS) & POLLIN
@@ -88,8 +77,8 @@ def test_p16_p39_nothing_of_a_message_is_seen_before_its_last_part(pair: Any) ->
     assert other.recv_multipart() == [b"a", b"b", b"c"]
 
 
-def test_a_message_begun_in_parts_and_ended_whole(pair: Any) -> None:
-    one, other = pair
+def test_a_message_begun_in_parts_and_ended_whole(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     one.send(b"a", SNDMORE)
     one.send_multipart([b"b", b"c"])
     one.send(b"d", SNDMORE)
@@ -98,8 +87,8 @@ def test_a_message_begun_in_parts_and_ended_whole(pair: Any) -> None:
     assert other.recv_multipart() == [b"d", b"e"]
 
 
-def test_send_multipart_with_sndmore_leaves_the_message_open(pair: Any) -> None:
-    one, other = pair
+def test_send_multipart_with_sndmore_leaves_the_message_open(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     one.send_multipart([b"a", b"b"], SNDMORE)
     assert not other.get(mqbridge.EVENTS) & POLLIN
     one.send(b"c")
@@ -124,8 +113,8 @@ def test_p39_a_message_cut_by_close_never_leaves(context: mqbridge.Context) -> N
             assert pull.recv_multipart() == [b"the", b"last"]
 
 
-def test_p16_two_threads_send_and_two_receive_whole_messages(pair: Any, in_thread: Callable[..., Any]) -> None:
-    one, other = pair
+def test_p16_two_threads_send_and_two_receive_whole_messages(inproc_pair: Any, in_thread: Callable[..., Any]) -> None:
+    one, other = inproc_pair
     count = 2000
 
     def send(name: bytes) -> None:
@@ -234,8 +223,8 @@ def test_a_relaxed_request_drops_the_rest_of_the_reply(asked: Any) -> None:
 # ---- giving up
 
 
-def test_dontwait(pair: Any) -> None:
-    one, _ = pair
+def test_dontwait(inproc_pair: Any) -> None:
+    one, _ = inproc_pair
     with pytest.raises(mqbridge.Again, match=r"^recv\(\): would block: no message has come$") as caught:
         one.recv(DONTWAIT)
     assert caught.value.errno == mqbridge.EAGAIN
@@ -279,8 +268,8 @@ def test_dontwait_counts_more_than_a_timeout(quiet: mqbridge.Context) -> None:
             socket.send(b"x", DONTWAIT)
 
 
-def test_a_timed_wait_ends_with_the_message(pair: Any, in_thread: Callable[..., Any], asleep: Any) -> None:
-    one, other = pair
+def test_a_timed_wait_ends_with_the_message(inproc_pair: Any, in_thread: Callable[..., Any], asleep: Any) -> None:
+    one, other = inproc_pair
     one.rcvtimeo = 3_600_000
     receiving = in_thread(one.recv)
     asleep(one)
@@ -289,8 +278,8 @@ def test_a_timed_wait_ends_with_the_message(pair: Any, in_thread: Callable[..., 
     assert one._driver.waiters == 0
 
 
-def test_a_timed_out_wait_leaves_nobody_registered(pair: Any) -> None:
-    one, _ = pair
+def test_a_timed_out_wait_leaves_nobody_registered(inproc_pair: Any) -> None:
+    one, _ = inproc_pair
     one.rcvtimeo = 1
     for _ in range(5):
         with pytest.raises(mqbridge.Again):
@@ -314,8 +303,8 @@ def test_at_the_high_water_mark(quiet: mqbridge.Context, in_thread: Callable[...
         sending.result()
 
 
-def test_many_sleepers_and_one_message_each(pair: Any, in_thread: Callable[..., Any], asleep: Any) -> None:
-    one, other = pair
+def test_many_sleepers_and_one_message_each(inproc_pair: Any, in_thread: Callable[..., Any], asleep: Any) -> None:
+    one, other = inproc_pair
     receiving = [in_thread(one.recv) for _ in range(5)]
     asleep(one, 5)
     for number in range(5):
@@ -339,8 +328,8 @@ def test_a_sleeper_hears_of_what_another_thread_found(
 # ---- the end of a wait
 
 
-def test_close_wakes_those_who_wait(pair: Any, in_thread: Callable[..., Any], asleep: Any) -> None:
-    one, _ = pair
+def test_close_wakes_those_who_wait(inproc_pair: Any, in_thread: Callable[..., Any], asleep: Any) -> None:
+    one, _ = inproc_pair
     receiving = [in_thread(one.recv), in_thread(one.recv_multipart)]
     asleep(one, 2)
     one.close()
@@ -408,8 +397,8 @@ def test_what_a_socket_type_does_not_do(quiet: mqbridge.Context) -> None:
 # ---- the lock
 
 
-def test_a_socket_inside_itself_is_an_error(pair: Any) -> None:
-    one, other = pair
+def test_a_socket_inside_itself_is_an_error(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     driver = one._driver
     driver.lock.acquire()
     try:
@@ -428,8 +417,8 @@ def test_a_socket_inside_itself_is_an_error(pair: Any) -> None:
     assert one.recv() == b"x"
 
 
-def test_a_close_inside_the_socket_can_be_repeated_outside(pair: Any) -> None:
-    one, _ = pair
+def test_a_close_inside_the_socket_can_be_repeated_outside(inproc_pair: Any) -> None:
+    one, _ = inproc_pair
     one._driver.lock.acquire()
     try:
         with pytest.raises(RuntimeError, match="this thread is inside this socket already"):
@@ -448,9 +437,9 @@ def test_a_close_inside_the_socket_can_be_repeated_outside(pair: Any) -> None:
 
 
 def test_p37_a_handler_may_use_the_socket_it_interrupted_in_its_sleep(
-    pair: Any, signals: Callable[..., None], in_thread: Callable[..., Any], asleep: Any
+    inproc_pair: Any, signals: Callable[..., None], in_thread: Callable[..., Any], asleep: Any
 ) -> None:
-    one, other = pair
+    one, other = inproc_pair
     seen: list[int] = []
 
     def handler() -> None:
@@ -466,9 +455,9 @@ def test_p37_a_handler_may_use_the_socket_it_interrupted_in_its_sleep(
 
 
 def test_p37_what_a_handler_raises_arrives(
-    pair: Any, signals: Callable[..., None], in_thread: Callable[..., Any], asleep: Any
+    inproc_pair: Any, signals: Callable[..., None], in_thread: Callable[..., Any], asleep: Any
 ) -> None:
-    one, other = pair
+    one, other = inproc_pair
 
     def handler() -> None:
         raise KeyboardInterrupt
@@ -485,9 +474,9 @@ def test_p37_what_a_handler_raises_arrives(
 
 
 def test_p37_a_signal_does_not_prolong_a_timeout(
-    pair: Any, signals: Callable[..., None], in_thread: Callable[..., Any]
+    inproc_pair: Any, signals: Callable[..., None], in_thread: Callable[..., Any]
 ) -> None:
-    one, _ = pair
+    one, _ = inproc_pair
     signals(lambda: None)
     one.rcvtimeo = 200
     stopped = threading.Event()
@@ -511,8 +500,8 @@ def test_p37_a_signal_does_not_prolong_a_timeout(
 # ---- pollers
 
 
-def test_begin_wait_returns_what_is_ready_and_registers_nobody(pair: Any) -> None:
-    one, other = pair
+def test_begin_wait_returns_what_is_ready_and_registers_nobody(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     driver = one._driver
     assert driver.begin_wait(POLLIN | POLLOUT) == POLLOUT
     other.send(b"x")
@@ -521,8 +510,8 @@ def test_begin_wait_returns_what_is_ready_and_registers_nobody(pair: Any) -> Non
     assert driver.waiters == 0
 
 
-def test_begin_wait_registers_until_end_wait(pair: Any) -> None:
-    one, other = pair
+def test_begin_wait_registers_until_end_wait(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     driver = one._driver
     assert driver.begin_wait(POLLIN) == 0
     assert driver.waiters == 1
@@ -537,8 +526,8 @@ def test_begin_wait_registers_until_end_wait(pair: Any) -> None:
     assert one.recv() == b"x"
 
 
-def test_who_waits_hears_of_what_another_thread_dealt_with(pair: Any) -> None:
-    one, other = pair
+def test_who_waits_hears_of_what_another_thread_dealt_with(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     driver = one._driver
     assert driver.begin_wait(POLLIN) == 0
     other.send(b"x")
@@ -566,8 +555,8 @@ def test_who_waits_for_output_is_not_woken_for_input(quiet: mqbridge.Context) ->
         driver.end_wait(POLLOUT)
 
 
-def test_shadows_are_the_same_socket(pair: Any) -> None:
-    one, other = pair
+def test_shadows_are_the_same_socket(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     shadow = mqbridge.Socket.shadow(one)
     other.send_multipart([b"a", b"b"])
     assert one.recv() == b"a"

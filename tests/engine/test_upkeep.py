@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,19 +12,8 @@ import mqbridge
 from mqbridge import DONTWAIT, POLLOUT
 
 
-@pytest.fixture
-def pair(quiet: mqbridge.Context) -> Iterator[tuple[Any, Any]]:
-    """Two PAIR sockets joined by inproc, both aware of each other."""
-    with quiet.socket(mqbridge.PAIR) as one, quiet.socket(mqbridge.PAIR) as other:
-        one.bind("inproc://pair")
-        other.connect("inproc://pair")
-        one.get(mqbridge.EVENTS)
-        other.get(mqbridge.EVENTS)
-        yield one, other
-
-
-def test_visits_count_looks_at_the_pollset(pair: Any) -> None:
-    one, other = pair
+def test_visits_count_looks_at_the_pollset(inproc_pair: Any) -> None:
+    one, other = inproc_pair
     driver = one._driver
     before = driver.visits
     one.get(mqbridge.EVENTS)
@@ -116,12 +105,12 @@ def test_a_batch_is_written_before_its_sender_sleeps(
     burst: Callable[..., None],
     in_thread: Callable[..., Any],
 ) -> None:
-    with quiet.socket(mqbridge.PAIR) as pair:
-        pair.bind("tcp://127.0.0.1:*")
-        peer = peers.connect(pair.last_endpoint, "PAIR", driving(pair)).shake_hands()
-        pair.get(mqbridge.EVENTS)
-        burst(pair, b"1", b"2", b"3")
-        receiving = in_thread(pair.recv)
+    with quiet.socket(mqbridge.PAIR) as inproc_pair:
+        inproc_pair.bind("tcp://127.0.0.1:*")
+        peer = peers.connect(inproc_pair.last_endpoint, "PAIR", driving(inproc_pair)).shake_hands()
+        inproc_pair.get(mqbridge.EVENTS)
+        burst(inproc_pair, b"1", b"2", b"3")
+        receiving = in_thread(inproc_pair.recv)
         peer.drive = lambda: None
         assert peer.expect(3) == [b"1", b"2", b"3"]
         peer.send(b"answer")
@@ -132,21 +121,21 @@ def test_a_batch_is_written_before_its_sender_sleeps(
 def test_a_batch_is_written_when_the_socket_is_asked_anything(
     quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any], burst: Callable[..., None], question: str
 ) -> None:
-    with quiet.socket(mqbridge.PAIR) as pair:
-        pair.bind("tcp://127.0.0.1:*")
-        peer = peers.connect(pair.last_endpoint, "PAIR", driving(pair)).shake_hands()
-        pair.get(mqbridge.EVENTS)
+    with quiet.socket(mqbridge.PAIR) as inproc_pair:
+        inproc_pair.bind("tcp://127.0.0.1:*")
+        peer = peers.connect(inproc_pair.last_endpoint, "PAIR", driving(inproc_pair)).shake_hands()
+        inproc_pair.get(mqbridge.EVENTS)
         peer.drive = lambda: None
-        burst(pair, b"1", b"2", b"3")
+        burst(inproc_pair, b"1", b"2", b"3")
         if question == "recv":
             with pytest.raises(mqbridge.Again):
-                pair.recv(DONTWAIT)
+                inproc_pair.recv(DONTWAIT)
         elif question == "EVENTS":
-            pair.get(mqbridge.EVENTS)
+            inproc_pair.get(mqbridge.EVENTS)
         elif question == "poll":
-            pair.poll(0)
+            inproc_pair.poll(0)
         else:
-            pair.close(linger=-1)
+            inproc_pair.close(linger=-1)
         assert peer.expect(3) == [b"1", b"2", b"3"]
 
 

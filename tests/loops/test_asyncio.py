@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import runpy
 import signal
@@ -16,6 +17,7 @@ import zmq
 
 import mqbridge
 from mqbridge.loops.asyncio import Context, Poller, Socket
+from mqbridge.loops.awaitable import AwaitableSocket
 
 pytestmark = pytest.mark.timeout(60)
 serving = runpy.run_path(str(Path(__file__).with_name("serving.py")))
@@ -153,3 +155,9 @@ def test_names_are_zmq_asyncios(context: Any) -> None:
 def test_the_example_serves_stock_clients(number: int) -> None:
     with serving["running"]("loop_asyncio.py") as process:
         serving["check_server"](process, number)
+
+
+def test_the_short_ways_have_the_texts_of_the_long_ones() -> None:
+    """They are written again for readers who see only the source, as the reference does."""
+    for name in ("recv", "send"):
+        assert inspect.getdoc(vars(Socket)[name]) == inspect.getdoc(vars(AwaitableSocket)[name])
