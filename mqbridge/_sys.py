@@ -183,7 +183,12 @@ class Lent:
     __slots__ = ("_view",)
 
     def __init__(self, data: Any) -> None:
-        self._view = memoryview(data)
+        view = memoryview(data)
+        try:
+            self._view = view.cast("B")
+        except TypeError:
+            # Some formats cannot be seen as bytes, nor can nothing.
+            self._view = memoryview(bytes(view))
 
     def __del__(self) -> None:
         view = getattr(self, "_view", None)
@@ -198,13 +203,7 @@ class Lent:
 
     def _rest(self, start: int) -> memoryview:
         """Return what is there from a byte on."""
-        if self._view.nbytes == 0:
-            return memoryview(b"")
-        try:
-            return self._view.cast("B")[start:]
-        except TypeError:
-            # Some formats cannot be cast.
-            return memoryview(bytes(self._view))[start:]
+        return self._view[start:]
 
 
 def give_back() -> None:
