@@ -10,6 +10,7 @@ cdef class Router(Pattern):
     cdef FairQueue _in
     cdef LoadBalancer _out
     cdef dict _peers
+    cdef dict _late
     cdef object _next_id
 
     cpdef bint attach(self, Pipe pipe) except -1

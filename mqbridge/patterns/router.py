@@ -19,7 +19,7 @@ class Router(Pattern):
     A peer that brings no routing id gets one of five bytes that begins with zero.
     """
 
-    __slots__ = ("_in", "_out", "_peers", "_next_id")
+    __slots__ = ("_in", "_out", "_peers", "_late", "_next_id")
 
     name = "ROUTER"
     # Who a peer is shows when it has connected.
@@ -31,6 +31,8 @@ class Router(Pattern):
         # Nobody has a turn here; it knows who was found full and has not said yet that there is room again.
         self._out = LoadBalancer()
         self._peers: dict[bytes, Pipe] = {}
+        # With ROUTER_HANDOVER: who has gone and left something to read, by a name that another may take.
+        self._late: dict[bytes, Pipe] = {}
         self._next_id = chance()
 
     def attach(self, pipe: Pipe) -> bool:
@@ -39,6 +41,8 @@ class Router(Pattern):
         elif pipe.routing_id in self._peers and not self._hand_over(pipe.routing_id):
             # Two peers with one name: the second one is neither heard nor spoken to, as in libzmq.
             return True
+        elif pipe.routing_id in self._late:
+            self._unname(self._late[pipe.routing_id])
         self._peers[pipe.routing_id] = pipe
         self.probe(pipe)
         self._in.attach(pipe)
@@ -61,14 +65,24 @@ class Router(Pattern):
         former = self._peers[routing_id]
         former.ended = True
         self.ended(former)
-        # What it sent can still be read, as from a peer without a name.
-        former.routing_id = self._generated()
+        self._unname(former)
         self.displaced = former
         return True
+
+    def _unname(self, former: Pipe) -> None:
+        """Let what a former owner of a name sent be read as from a peer without one; nobody else gets its answers."""
+        self._forget(former)
+        former.routing_id = self._generated()
+
+    def _forget(self, pipe: Pipe) -> None:
+        if self._late.get(pipe.routing_id) is pipe:
+            del self._late[pipe.routing_id]
 
     def ended(self, pipe: Pipe) -> None:
         if self.knows(pipe):
             del self._peers[pipe.routing_id]
+            if self.options.router_handover and pipe.can_read():
+                self._late[pipe.routing_id] = pipe
         self._out.detach(pipe)
         if not pipe.can_read():
             self._in.detach(pipe)
@@ -76,6 +90,7 @@ class Router(Pattern):
     def detach(self, pipe: Pipe) -> None:
         if self.knows(pipe):
             del self._peers[pipe.routing_id]
+        self._forget(pipe)
         self._out.detach(pipe)
         self._in.detach(pipe)
 
@@ -128,6 +143,8 @@ class Router(Pattern):
             return None
         pipe = self.last = self._in.last
         routing_id = pipe.routing_id  # type: ignore[union-attr]
+        if self._late and not pipe.can_read():  # type: ignore[union-attr]
+            self._forget(pipe)  # type: ignore[arg-type]
         if type(message) is bytes:
             return (routing_id, message)
         return (routing_id, *message)  # type: ignore[misc]

@@ -121,6 +121,50 @@ def test_a_name_is_free_when_its_peer_has_gone(bench) -> None:
     assert router.send_all((b"name", b"x")) == ["second"]
 
 
+def test_what_one_that_has_gone_left_is_not_read_under_a_name_handed_over(bench) -> None:
+    # Else the new one would be sent the answers to what it never asked.
+    router = bench(Router())
+    router.pattern.options.router_handover = 1
+    first = named(router, "first", b"name")
+    first.give(b"1", b"2", b"3")
+    first.leave()
+    assert router.pattern.receive() == (b"name", b"1")
+    second = named(router, "second", b"name")
+    second.give(b"x")
+    heard = router.receive_all()
+    (former,) = {name for name, text in heard if text != b"x"}
+    assert (len(former), former[0]) == (5, 0)
+    assert sorted(heard) == [(former, b"2"), (former, b"3"), (b"name", b"x")]
+    assert router.send_all((former, b"answer"), (b"name", b"y")) == ["", "second"]
+
+
+@pytest.mark.parametrize("end", ["read", "detached"])
+def test_a_name_of_one_that_has_gone_is_forgotten_with_what_it_left(bench, end: str) -> None:
+    router = bench(Router())
+    router.pattern.options.router_handover = 1
+    first = named(router, "first", b"name")
+    first.give(b"1", b"2")
+    first.leave()
+    if end == "detached":
+        router.pattern.detach(first.pipe)
+    assert router.receive_all() == ([(b"name", b"1"), (b"name", b"2")] if end == "read" else [])
+    named(router, "second", b"name")
+    # Nobody was there to lose the name.
+    assert first.pipe.routing_id == b"name"
+
+
+def test_without_handing_over_one_that_comes_again_is_still_who_it_was(bench) -> None:
+    # libzmq would neither hear it nor speak to it while something of its former connection's is unread.
+    router = bench(Router())
+    first = named(router, "first", b"name")
+    first.give(b"1", b"2")
+    first.leave()
+    second = named(router, "second", b"name")
+    second.give(b"x")
+    assert sorted(router.receive_all()) == [(b"name", b"1"), (b"name", b"2"), (b"name", b"x")]
+    assert router.send_all((b"name", b"answer")) == ["second"]
+
+
 def test_a_name_can_be_handed_over(bench) -> None:
     router = bench(Router())
     router.pattern.options.router_handover = 1
