@@ -8,6 +8,7 @@ There is no flusher here: a Python thread cannot promise its millisecond, so the
 import _thread
 import errno
 import os
+import sys
 import time
 from typing import Any
 
@@ -48,8 +49,16 @@ def warm(items: list[Any], index: int) -> None:
     """An item of a list will be wanted soon; here that changes nothing."""
 
 
+# Who takes a lock does it by one of these.
+_TAKING = {"take", "acquire", "try_acquire", "enter"}
+
+
 class Lock:
-    """A lock that knows its owner. Locking it twice from one thread raises RuntimeError."""
+    """A lock that knows its owner. Locking it twice from one thread raises RuntimeError.
+
+    An exception from a signal handler may strike between any two steps of ours, also where a lock is just being taken,
+    or given back: then it is still the thread's own, but nobody is inside, and whoever comes next has it.
+    """
 
     __slots__ = ("_lock",)
 
@@ -60,11 +69,18 @@ class Lock:
     def take(self) -> bool:
         """Take the lock, waiting for it if need be."""
         if self.held():
-            raise RuntimeError(
-                "this thread is inside this socket already: a signal handler, __del__ or callback must not use the "
-                "socket that it interrupted; let it set a flag or use another socket"
-            )
-        return self._lock.acquire()
+            if not self._left_behind():
+                raise RuntimeError(
+                    "this thread is inside this socket already: a signal handler, __del__ or callback must not use the "
+                    "socket that it interrupted; let it set a flag or use another socket"
+                )
+            return True
+        try:
+            return self._lock.acquire()
+        except BaseException:
+            if self.held():
+                self._lock.release()
+            raise
 
     def acquire(self) -> bool:
         """Take the lock, waiting for it if need be."""
@@ -74,14 +90,40 @@ class Lock:
         """Take the lock if it is free; return whether it is ours now."""
         return not self.held() and self._lock.acquire(False)
 
+    def _left_behind(self) -> bool:
+        """Return whether the thread holds the lock, and none of its functions does that took it."""
+        frame: Any = sys._getframe(1)
+        while frame is not None and frame.f_code.co_name in _TAKING:
+            frame = frame.f_back
+        # The one that wants the lock is no owner yet; those that called it may be.
+        while frame is not None and frame.f_back is not None:
+            frame = frame.f_back
+            if _TAKING & set(frame.f_code.co_names) and self._is_had_by(frame):
+                return False
+        return True
+
+    def _is_had_by(self, frame: Any) -> bool:
+        """Return whether a function that takes locks takes this one."""
+        known = frame.f_locals
+        if known.get("lock") is self:
+            return True
+        if not str(frame.f_globals.get("__name__")).startswith("mqbridge."):
+            return False
+        drivers = (known.get("driver"), known.get("self"), getattr(known.get("self"), "_driver", None))
+        return any(getattr(driver, "lock", None) is self for driver in drivers)
+
     def give(self) -> bool:
-        """Give the lock back."""
-        self._lock.release()
+        """Give the lock back; return whether it was ours."""
+        try:
+            self._lock.release()
+        except RuntimeError:
+            # A signal handler's exception has struck where it was to be taken again.
+            return False
         return True
 
     def release(self) -> None:
         """Give the lock back."""
-        self._lock.release()
+        self.give()
 
     def held(self) -> bool:
         """Return whether the calling thread holds the lock."""

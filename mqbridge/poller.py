@@ -85,17 +85,18 @@ def wait_for(items: list[tuple[Any, int]], timeout: float | None) -> list[tuple[
         found: list[tuple[Any, int]] = []
         try:
             for item, flags, driver in sockets:
-                ready = driver.begin_wait(flags)
+                ready = driver.begin_wait(flags, waiting)
                 if ready:
                     found.append((item, ready))
-                else:
-                    waiting.append((driver, flags))
             watched = [(driver.pollset.fd, _sys.READ) for driver, _ in waiting]
             wanted = [(fd, sum(bits & 7 for bits, flag in _FILE_BITS if flags & flag)) for _, flags, fd in files]
             answers = dict(_sys.poll(watched + wanted, 0 if found else remaining))
         finally:
-            for driver, flags in waiting:
-                driver.end_wait(flags)
+            try:
+                _end(waiting)
+            finally:
+                # Interpreted, a signal handler's exception may strike there, too.
+                _end(waiting)
         for item, flags, fd in files:
             bits = answers.get(fd, 0)
             if bits & 32:
@@ -110,6 +111,11 @@ def wait_for(items: list[tuple[Any, int]], timeout: float | None) -> list[tuple[
             if remaining <= 0:
                 # What the last sleep ended for may have made a socket ready.
                 return _look(sockets)
+
+
+def _end(waiting: list[tuple[Any, int]]) -> None:
+    while waiting:
+        waiting[-1][0].end_wait(waiting)
 
 
 def _look(sockets: list[tuple[Any, int, Any]]) -> list[tuple[Any, int]]:

@@ -551,6 +551,9 @@ def test_p37_a_handler_that_uses_the_socket_never_hangs() -> None:
     run_alone("processes.py", "handlers_use_the_socket")
 
 
-@pytest.mark.skipif(not mqbridge.COMPILED, reason="interpreted, an exception comes between any two operations")
 def test_p37_a_handler_that_raises_leaves_no_waiter_behind() -> None:
     run_alone("processes.py", "a_handler_that_raises_leaves_no_waiter")
+
+
+def test_p37_a_handler_that_raises_leaves_no_lock_behind() -> None:
+    run_alone("processes.py", "a_handler_that_raises_leaves_no_lock")

@@ -287,13 +287,37 @@ def test_a_lock(twin: ModuleType) -> None:
 
 def test_taking_a_lock_twice_is_an_error_with_advice(twin: ModuleType) -> None:
     lock = twin.Lock()
+
+    def handler(wanted: Any) -> None:
+        wanted.acquire()
+
     lock.acquire()
     with pytest.raises(RuntimeError, match=r"inside this socket already.*must not use the socket.*set a flag"):
-        lock.acquire()
+        handler(lock)
     assert lock.held()
     lock.release()
     lock.acquire()
     lock.release()
+
+
+def test_a_lock_that_a_signal_handler_left_behind_is_taken_over(twin: ModuleType) -> None:
+    """P37: interpreted, an exception strikes also between the taking and the `try` after it."""
+    if twin is not TWINS["interpreted"]:
+        pytest.skip("compiled, no signal handler runs inside a socket")
+    lock = twin.Lock()
+
+    def struck() -> None:
+        lock.acquire()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        struck()
+    assert lock.held()
+    assert lock.acquire()
+    lock.release()
+    assert not lock.held()
+    # Where the handler's exception came before it was taken again.
+    assert not lock.give()
 
 
 def test_a_lock_knows_its_owner(twin: ModuleType) -> None:

@@ -74,11 +74,11 @@ cdef class Driver(Upkeep):
 
     cdef _sleep(self, bint reading, int64_t timeout, bint briefly=*)
 
-    cdef _woken(self, bint reading, bint writing)
+    cdef _finish_if_last(self)
 
-    cpdef int begin_wait(self, int mask) except -1
+    cpdef int begin_wait(self, int mask, list waiting) except -1
 
-    cpdef end_wait(self, int mask)
+    cpdef end_wait(self, list waiting)
 
     cdef int _events(self) except -1
 

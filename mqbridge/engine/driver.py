@@ -377,13 +377,22 @@ class Driver(Upkeep):
         ready: list[int] = []
         if self.dirty:
             self.flush()
-        self._wait_begins(reading, not reading)
-        self.leave()
+        self._in_waiters += reading
+        self._out_waiters += not reading
+        self.waiters += 1
         try:
+            self.leave()
             ready = self.pollset.glance() if briefly else self.pollset.wait(timeout)
         finally:
-            self.lock.acquire()
-            self._woken(reading, not reading)
+            # Interpreted, a signal handler's exception may strike here, too, and before the lock was given back.
+            try:
+                if not self.lock.held():
+                    self.lock.acquire()
+            finally:
+                self._in_waiters -= reading
+                self._out_waiters -= not reading
+                self.waiters -= 1
+            self._finish_if_last()
         if self.stopped:
             # The caller's `finally` releases the lock.
             self._refuse()
@@ -391,31 +400,41 @@ class Driver(Upkeep):
         self.visits += 1
         self.pollset.dispatch(ready)
 
-    def _woken(self, reading: bool, writing: bool) -> None:
-        self._wait_ends(reading, writing)
+    def _finish_if_last(self) -> None:
         if self.closing:
             # The last one out lets go of the pollset that all were asleep on.
             self.engine.finish_if_done(self)
 
-    def begin_wait(self, mask: int) -> int:
-        """For a poller: return what is ready of `mask`, or register as waiter and return 0.
+    def begin_wait(self, mask: int, waiting: list[tuple[Any, int]]) -> int:
+        """For a poller: return what is ready of `mask`; or note this and the mask in `waiting`, and return 0.
 
-        After a 0 the poller sleeps on `pollset.fd` and then calls `end_wait` with the same mask.
+        After a 0 the poller sleeps on `pollset.fd`, and then calls `end_wait` of the last one in `waiting`, for each.
         """
         self.enter()
         try:
             found = self._events() & mask
             if not found:
-                self._wait_begins(mask & POLLIN != 0, mask & POLLOUT != 0)
+                # Nothing comes between these, nor in `end_wait`: what is noted is so, whatever strikes.
+                self._in_waiters += mask & POLLIN != 0
+                self._out_waiters += mask & POLLOUT != 0
+                self.waiters += 1
+                waiting.append((self, mask))
             return found
         finally:
             self.leave()
 
-    def end_wait(self, mask: int) -> None:
-        """Take back a `begin_wait` that returned 0."""
+    def end_wait(self, waiting: list[tuple[Any, int]]) -> None:
+        """Take back the last one of those that are noted, which is this one's."""
+        mask: int = waiting[-1][1]
         self.lock.acquire()
-        self._woken(mask & POLLIN != 0, mask & POLLOUT != 0)
-        self.leave()
+        try:
+            self._in_waiters -= mask & POLLIN != 0
+            self._out_waiters -= mask & POLLOUT != 0
+            self.waiters -= 1
+            waiting.pop()
+            self._finish_if_last()
+        finally:
+            self.leave()
 
     # ---- readiness
 

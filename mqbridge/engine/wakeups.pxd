@@ -33,8 +33,4 @@ cdef class Wakeups:
 
     cdef _tell(self)
 
-    cdef _wait_begins(self, bint reading, bint writing)
-
-    cdef _wait_ends(self, bint reading, bint writing)
-
     cpdef heard(self, view)

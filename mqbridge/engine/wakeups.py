@@ -65,9 +65,11 @@ class Wakeups:
         self._views: list[View] = []
         self._recv_level: Level | None = None
         self._send_level: Level | None = None
+        # How many of the waiters wait for input, and for output. (Counted where they begin and end to wait, and not by
+        # functions of their own: interpreted, the exception of a signal handler strikes where a function begins.)
         self._in_waiters = 0
         self._out_waiters = 0
-        # How many are to be told: waiters, views and levels.
+        # How many are to be told beside them: views and levels.
         self._observed = 0
 
     # ---- what the driver knows
@@ -91,7 +93,7 @@ class Wakeups:
 
     def leave(self) -> None:
         """Tell those who wait, and release the lock."""
-        if self._observed:
+        if self._observed or self.waiters:
             self._tell()
         self.lock.give()
         if self.lends:
@@ -127,20 +129,6 @@ class Wakeups:
             self._recv_level.show(self._ready_in())
         if self._send_level is not None:
             self._send_level.show(self._ready_out())
-
-    # ---- threads that sleep
-
-    def _wait_begins(self, reading: bool, writing: bool) -> None:
-        self._in_waiters += reading
-        self._out_waiters += writing
-        self.waiters += 1
-        self._observed += 1
-
-    def _wait_ends(self, reading: bool, writing: bool) -> None:
-        self._in_waiters -= reading
-        self._out_waiters -= writing
-        self.waiters -= 1
-        self._observed -= 1
 
     # ---- views and levels
 
@@ -223,7 +211,7 @@ class Wakeups:
             elif level is not None:
                 level.shut(pollset)
         self._recv_level = self._send_level = None
-        self._observed = self.waiters
+        self._observed = 0
         self.attached = False
 
     # ---- the end

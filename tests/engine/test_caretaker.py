@@ -162,7 +162,8 @@ def bench(no_descriptor_leak: None, wait_for: Callable[..., None]) -> Iterator[B
 
 
 def test_the_thread_starts_with_the_first_ward(bench: Bench) -> None:
-    assert threads() == bench.threads
+    # A thread of an earlier test's may still be ending.
+    assert threads() <= bench.threads
     bench.caretaker.adopt(bench.driver())
     assert len(threads() - bench.threads) == 1
     bench.caretaker.adopt(bench.driver())
@@ -174,7 +175,7 @@ def test_a_context_has_no_thread_before_it_needs_one(context: mqbridge.Context) 
     with context.socket(mqbridge.PAIR) as pair:
         with pytest.raises(mqbridge.Again):
             pair.recv(mqbridge.DONTWAIT)
-        assert threads() == before
+        assert threads() <= before
         pair.bind("tcp://127.0.0.1:*")
         assert len(threads() - before) == 1
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import mqbridge
-from mqbridge import DONTWAIT, POLLIN, POLLOUT, SNDMORE, _sys
+from mqbridge import DONTWAIT, POLLERR, POLLIN, POLLOUT, SNDMORE, _sys
 
 
 @pytest.fixture
@@ -399,8 +399,8 @@ def test_what_a_socket_type_does_not_do(quiet: mqbridge.Context) -> None:
 
 def test_a_socket_inside_itself_is_an_error(inproc_pair: Any) -> None:
     one, other = inproc_pair
-    driver = one._driver
-    driver.lock.acquire()
+    lock = one._driver.lock
+    lock.acquire()
     try:
         for operation in (
             lambda: one.recv(DONTWAIT),
@@ -413,18 +413,19 @@ def test_a_socket_inside_itself_is_an_error(inproc_pair: Any) -> None:
         # Another socket is no problem.
         other.send(b"x")
     finally:
-        driver.lock.release()
+        lock.release()
     assert one.recv() == b"x"
 
 
 def test_a_close_inside_the_socket_can_be_repeated_outside(inproc_pair: Any) -> None:
     one, _ = inproc_pair
-    one._driver.lock.acquire()
+    lock = one._driver.lock
+    lock.acquire()
     try:
         with pytest.raises(RuntimeError, match="this thread is inside this socket already"):
             one.close()
     finally:
-        one._driver.lock.release()
+        lock.release()
     try:
         assert not one.closed
         one.close()
@@ -503,38 +504,45 @@ def test_p37_a_signal_does_not_prolong_a_timeout(
 def test_begin_wait_returns_what_is_ready_and_registers_nobody(inproc_pair: Any) -> None:
     one, other = inproc_pair
     driver = one._driver
-    assert driver.begin_wait(POLLIN | POLLOUT) == POLLOUT
+    waiting: list[Any] = []
+    assert driver.begin_wait(POLLIN | POLLOUT, waiting) == POLLOUT
     other.send(b"x")
-    assert driver.begin_wait(POLLIN) == POLLIN
-    assert driver.begin_wait(POLLIN | POLLOUT) == POLLIN | POLLOUT
+    assert driver.begin_wait(POLLIN, waiting) == POLLIN
+    assert driver.begin_wait(POLLIN | POLLOUT, waiting) == POLLIN | POLLOUT
     assert driver.waiters == 0
+    assert waiting == []
 
 
 def test_begin_wait_registers_until_end_wait(inproc_pair: Any) -> None:
     one, other = inproc_pair
     driver = one._driver
-    assert driver.begin_wait(POLLIN) == 0
+    waiting: list[Any] = []
+    assert driver.begin_wait(POLLIN, waiting) == 0
     assert driver.waiters == 1
-    assert driver.begin_wait(POLLIN) == 0
+    assert driver.begin_wait(POLLIN | POLLERR, waiting) == 0
     assert driver.waiters == 2
+    assert waiting == [(driver, POLLIN), (driver, POLLIN | POLLERR)]
     # What comes shows in the pollset.
     other.send(b"x")
     assert _sys.poll([(driver.pollset.fd, _sys.READ)], 0)
-    driver.end_wait(POLLIN)
-    driver.end_wait(POLLIN)
+    driver.end_wait(waiting)
+    assert waiting == [(driver, POLLIN)]
+    driver.end_wait(waiting)
     assert driver.waiters == 0
+    assert waiting == []
     assert one.recv() == b"x"
 
 
 def test_who_waits_hears_of_what_another_thread_dealt_with(inproc_pair: Any) -> None:
     one, other = inproc_pair
     driver = one._driver
-    assert driver.begin_wait(POLLIN) == 0
+    waiting: list[Any] = []
+    assert driver.begin_wait(POLLIN, waiting) == 0
     other.send(b"x")
     # Somebody else reads the letter, so the letter no longer wakes the one who waits.
     assert one.get(mqbridge.EVENTS) & POLLIN
     assert _sys.poll([(driver.pollset.fd, _sys.READ)], 0)
-    driver.end_wait(POLLIN)
+    driver.end_wait(waiting)
     assert one.recv() == b"x"
 
 
@@ -547,12 +555,13 @@ def test_who_waits_for_output_is_not_woken_for_input(quiet: mqbridge.Context) ->
         one.send(b"1")
         one.send(b"2")
         driver = one._driver
-        assert driver.begin_wait(POLLOUT) == 0
+        waiting: list[Any] = []
+        assert driver.begin_wait(POLLOUT, waiting) == 0
         other.send(b"x")
         assert one.get(mqbridge.EVENTS) == POLLIN
         # Input was dealt with, and is not what is waited for.
         assert not _sys.poll([(driver.pollset.fd, _sys.READ)], 0)
-        driver.end_wait(POLLOUT)
+        driver.end_wait(waiting)
 
 
 def test_shadows_are_the_same_socket(inproc_pair: Any) -> None:

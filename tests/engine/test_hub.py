@@ -88,7 +88,7 @@ def test_no_thread_without_io_threads(quiet: mqbridge.Context, peers: Any, drivi
     with quiet.socket(mqbridge.PULL) as pull:
         pull.bind("tcp://127.0.0.1:*")
         peers.connect(pull.last_endpoint, "PUSH", driving(pull)).shake_hands()
-        assert native_threads() == before
+        assert native_threads() <= before
 
 
 def native_threads() -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
+import random
 import resource
 import signal
 import socket as system
@@ -171,6 +173,56 @@ def a_handler_that_raises_leaves_no_waiter() -> None:
     context.term()
 
 
+def a_handler_that_raises_leaves_no_lock() -> None:
+    """P37: whatever moment of whatever operation a handler's exception comes at, the sockets go on, and can be closed.
+
+    Interpreted, it comes at any; what the operation was about to return is lost.
+    """
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_: Any) -> None:
+        raise Stop
+
+    signal.signal(signal.SIGALRM, stop)
+    moments = random.Random(37)
+    for endpoint in ("inproc://struck", ANYWHERE) * 5:
+        context = mqbridge.Context()
+        one, other = context.socket(mqbridge.DEALER), context.socket(mqbridge.DEALER)
+        one.bind(endpoint)
+        other.connect(one.get_string(mqbridge.LAST_ENDPOINT))
+        one.send(b"")
+        other.recv()
+        poller = mqbridge.Poller()
+        poller.register(one, mqbridge.POLLIN)
+        poller.register(other, mqbridge.POLLIN)
+        for _ in range(40):
+            with contextlib.suppress(Stop):
+                try:
+                    # Python swallows an exception in a weak reference's callback: hence again.
+                    signal.setitimer(signal.ITIMER_REAL, moments.uniform(2e-5, 3e-3), 0.02)
+                    while True:
+                        one.send(b"x")
+                        one.send_multipart([b"1", b"2"])
+                        other.poll(1)
+                        with contextlib.suppress(mqbridge.Again):
+                            other.recv_many(timeout=1)
+                        other.send(b"y")
+                        one.getsockopt(mqbridge.EVENTS)
+                        with contextlib.suppress(mqbridge.Again):
+                            one.recv(mqbridge.DONTWAIT)
+                        poller.poll(1)
+                        with contextlib.suppress(mqbridge.Again):
+                            other.recv_many(timeout=1)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+        for socket in (one, other):
+            assert socket._driver.waiters == 0
+            socket.close(0)
+        context.term()
+
+
 def handlers_use_the_socket() -> None:
     """A handler that uses the socket it interrupts works, or gets a RuntimeError that says why; nobody hangs."""
     outcomes = {"worked": 0, "refused": 0}
@@ -306,6 +358,7 @@ SCENARIOS = {
     for scenario in (
         sigpipe,
         a_handler_that_raises_leaves_no_waiter,
+        a_handler_that_raises_leaves_no_lock,
         no_descriptors_left,
         signal_runs_during_recv,
         keyboard_interrupt_arrives,
