@@ -82,4 +82,4 @@ cdef class Driver(Upkeep):
 
     cdef int _events(self) except -1
 
-    cpdef int events(self, view) except -1
+    cpdef int events(self, view, bint expectant=*) except -1

@@ -455,8 +455,11 @@ class Driver(Upkeep):
             found |= POLLOUT
         return found
 
-    def events(self, view: Any) -> int:
-        """Do what is due and return POLLIN | POLLOUT; clears the edge of `view`, which may be None."""
+    def events(self, view: Any, expectant: bool = False) -> int:
+        """Do what is due and return POLLIN | POLLOUT; clears the edge of `view`, which may be None.
+
+        If it is `expectant`, and not None, it is awake for a moment before it says that no message is there.
+        """
         self.enter()
         try:
             if view is None:
@@ -465,6 +468,9 @@ class Driver(Upkeep):
                 raise ZMQError(errno.ENOTSOCK, "this view of the socket is closed")
             view.signaler.clear()
             found = self._events()
+            if expectant and not found & POLLIN and self.pollset.expects():
+                self._sleep(True, 0, True)
+                found = self._events()
             self.heard(view)
             return found
         finally:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from mqbridge.loops.readiness import POLLIN, POLLOUT, Watch
-from mqbridge.loops.sockets import shares_its_edge, view_of
+from mqbridge.loops.sockets import expectation_of, shares_its_edge, view_of
 from mqbridge.loops.waiters import Loop
 from mqbridge.loops.wrapped import WrappedSocket
 
@@ -31,7 +31,7 @@ class Callbacks:
         self._socket = socket
         self._view = view_of(socket)
         self._shared = shares_its_edge(socket)
-        self._watch: Watch | None = Watch(self, self._view.events)
+        self._watch: Watch | None = Watch(self, self._view.events, expectation_of(self._view))
         self._turn: Any = None
         self._reports: dict[int, Any] = {}
         self._callbacks: dict[int, Callback] = {}

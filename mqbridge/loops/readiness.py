@@ -102,6 +102,10 @@ TABLE: dict[tuple[State, Input], tuple[State, tuple[Action, ...]]] = {
 }
 
 
+# The id of the watch whose report was dealt with last, in whichever loop.
+_reported = 0
+
+
 class Host(Protocol):
     """What an adapter does for a watch. None of these may call back into the watch before it returns."""
 
@@ -146,14 +150,20 @@ class Watch:
     events
         Does the socket's input and output, clears the edge and returns POLLIN | POLLOUT as they are now. What it
         raises goes to `host.fail`.
+    expect
+        The same, but it stays awake for a moment for a message that is likely to come. It is asked instead after a
+        report of POLLIN, if no other socket was reported in between: else somebody may be waiting for that.
     """
 
-    __slots__ = ("host", "interests", "_events", "_soon")
+    __slots__ = ("host", "interests", "_events", "_expect", "_alone", "_soon")
 
-    def __init__(self, host: Host, events: Callable[[], int]) -> None:
+    def __init__(self, host: Host, events: Callable[[], int], expect: Callable[[], int] | None = None) -> None:
         self.host = host
         self.interests = (Interest(POLLIN), Interest(POLLOUT))
         self._events = events
+        self._expect = expect
+        # The next look comes after a report of this socket, and so did the last one of any socket.
+        self._alone = False
         # The directions that wait for the loop's next turn.
         self._soon = 0
 
@@ -178,6 +188,10 @@ class Watch:
 
     def done(self, mask: int) -> None:
         """Who was told of these directions has done what it wanted to do."""
+        global _reported
+        if self._expect is not None:
+            self._alone = mask & POLLIN != 0 and _reported == id(self)
+            _reported = id(self)
         for interest in self.interests:
             if interest.direction & mask:
                 actions = interest.feed(_DONE)
@@ -217,8 +231,13 @@ class Watch:
 
     def _look(self) -> None:
         """Read EVENTS once, for both directions."""
+        events = self._events
+        if self._alone:
+            self._alone = False
+            if self._expect is not None and self.interests[0].state is State.LOOK:
+                events = self._expect
         try:
-            mask = self._events()
+            mask = events()
         except Exception as error:  # whatever it is, it is for those who wait
             self._fail(error)
             return

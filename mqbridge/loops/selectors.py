@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mqbridge.loops.readiness import POLLIN, POLLOUT, Watch
-from mqbridge.loops.sockets import SocketView, is_socket, shares_its_edge, view_of
+from mqbridge.loops.sockets import SocketView, expectation_of, is_socket, shares_its_edge, view_of
 
 EVENT_READ = selectors.EVENT_READ
 EVENT_WRITE = selectors.EVENT_WRITE
@@ -73,7 +73,7 @@ class Selector(selectors.BaseSelector):
         if fileobj in self._sockets:
             raise KeyError(f"{fileobj!r} is already registered")
         view = view_of(fileobj)
-        watch = Watch(self, view.events)
+        watch = Watch(self, view.events, expectation_of(view))
         try:
             self._inner.register(view.fileno(), EVENT_READ, watch)
         except BaseException:

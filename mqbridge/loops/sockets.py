@@ -99,6 +99,11 @@ def view_of(socket: Any) -> SocketView:
     return view
 
 
+def expectation_of(view: SocketView) -> Callable[[], int] | None:
+    """Return a view's `expect`; a stock pyzmq socket has none."""
+    return getattr(view, "expect", None)
+
+
 def own_error(socket: Any, number: int | None, text: str) -> Exception:
     """Return the error that the socket's own library raises for an error number."""
     if not shares_its_edge(socket):

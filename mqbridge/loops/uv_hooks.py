@@ -16,7 +16,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from mqbridge.loops.readiness import Watch
-from mqbridge.loops.sockets import shares_its_edge, view_of
+from mqbridge.loops.sockets import expectation_of, shares_its_edge, view_of
 from mqbridge.loops.uv_backends import Backend, backend_for
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Started:
         self.poll = poll
         self.hooks = hooks
         self.view = view_of(poll.socket)
-        self.watch = Watch(hooks, self.view.events)
+        self.watch = Watch(hooks, self.view.events, expectation_of(self.view))
         self.token: Any = None
         self.ready = 0
         # Negative when the socket has failed and is no longer watched.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import mqbridge
-from mqbridge import _sys
+from mqbridge import POLLIN, POLLOUT, _sys
 from mqbridge.engine.pollset import Pollset
 from mqbridge.engine.views import Level, View, Window
 
@@ -160,6 +160,51 @@ def test_the_first_edge_is_there_from_the_beginning(quiet: mqbridge.Context) -> 
         assert view.events() == 0
         assert not readable(view)
         view.close()
+
+
+def test_an_expectant_look_sees_and_clears_what_any_look_does(quiet: mqbridge.Context) -> None:
+    with quiet.socket(mqbridge.PAIR) as one, quiet.socket(mqbridge.PAIR) as other:
+        one.bind("inproc://expectant")
+        other.connect("inproc://expectant")
+        view = one.view()
+        # Whether it stays awake is its own affair; that shows only in time.
+        for number in range(100):
+            assert view.expect() == POLLOUT
+            assert not readable(view)
+            other.send(b"%d" % number)
+            assert readable(view)
+            assert view.expect() == POLLIN | POLLOUT
+            assert not readable(view)
+            assert one.recv(mqbridge.DONTWAIT) == b"%d" % number
+        view.close()
+        with pytest.raises(mqbridge.ZMQError) as caught:
+            view.expect()
+        assert caught.value.errno == errno.ENOTSOCK
+
+
+def test_p01_nothing_that_comes_around_an_expectant_look_is_lost(
+    quiet: mqbridge.Context, in_thread: Callable[..., Any], scaled: Callable[[float], float]
+) -> None:
+    with quiet.socket(mqbridge.PAIR) as one, quiet.socket(mqbridge.PAIR) as other:
+        one.bind("tcp://127.0.0.1:*")
+        other.connect(one.last_endpoint)
+
+        def play(socket: Any, begins: bool) -> None:
+            """Send after each message that has come; sleep only on the descriptor, and only after a look in vain."""
+            view = socket.view()
+            if begins:
+                socket.send(b"0")
+            number = 0
+            while number < 20_000:
+                while not view.expect() & POLLIN:
+                    assert select.select([view], [], [], scaled(10))[0], f"asleep for ever at {number}"
+                number = int(socket.recv(mqbridge.DONTWAIT)) + 1
+                socket.send(b"%d" % number)
+            view.close()
+
+        player = in_thread(lambda: play(other, False))
+        play(one, True)
+        player.result()
 
 
 def test_p06_reading_one_view_leaves_the_others(quiet: mqbridge.Context) -> None:

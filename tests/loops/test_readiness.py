@@ -442,6 +442,76 @@ def test_one_turn_is_asked_for_both_directions(watch: Watch, host: Recorder) -> 
     assert states(watch) == (State.ARMED, State.ARMED)
 
 
+def reported(watch: Watch, socket: Socket, mask: int = POLLIN) -> None:
+    """Let it be reported ready, and dealt with; what comes next is a turn."""
+    socket.says = mask
+    watch.edge()
+    watch.turn()
+    socket.says = 0
+    watch.done(mask)
+
+
+def test_after_a_report_of_input_it_expects_more_unless_another_one_was_reported(
+    host: Recorder, socket: Socket
+) -> None:
+    expected: list[str] = []
+
+    def made(name: str) -> Watch:
+        def expect() -> int:
+            expected.append(name)
+            return socket.events()
+
+        watch = Watch(host, socket.events, expect)
+        watch.want(BOTH)
+        watch.turn()
+        return watch
+
+    one, other = made("one"), made("other")
+    reported(one, socket)
+    one.turn()
+    # The first time, anybody may have been there before.
+    assert expected == []
+    for _ in range(2):
+        reported(one, socket)
+        one.turn()
+    assert expected == ["one", "one"]
+    # Room for output says nothing about input; and an edge tells by itself what there is.
+    reported(one, socket, POLLOUT)
+    one.turn()
+    one.edge()
+    assert expected == ["one", "one"]
+    # Who waits meanwhile should not have to wait for this one.
+    for watch in (other, one, other):
+        reported(watch, socket)
+        watch.turn()
+    assert expected == ["one", "one"]
+    # Nobody wants input any more.
+    reported(other, socket)
+    other.want(POLLOUT)
+    other.turn()
+    other.edge()
+    assert expected == ["one", "one"]
+    other.want(BOTH)
+    reported(other, socket)
+    other.turn()
+    assert expected == ["one", "one", "other"]
+
+
+def test_a_message_that_was_expected_is_reported(host: Recorder, socket: Socket) -> None:
+    def expect() -> int:
+        socket.says = POLLIN
+        return socket.events()
+
+    watch = Watch(host, socket.events, expect)
+    watch.want(POLLIN)
+    watch.turn()
+    for _ in range(2):
+        reported(watch, socket)
+        host.calls.clear()
+        watch.turn()
+    assert host.calls == ["cancel", ("run", POLLIN)]
+
+
 def test_p12_an_error_goes_to_all_who_wait(watch: Watch, host: Recorder, socket: Socket) -> None:
     watch.want(BOTH)
     watch.turn()

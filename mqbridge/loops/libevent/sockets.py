@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mqbridge.loops.libevent.library import EV_PERSIST, EV_READ, EV_WRITE, ffi, lib, timeval
 from mqbridge.loops.libevent.raw import RawEvent
 from mqbridge.loops.readiness import POLLIN, POLLOUT, Watch
-from mqbridge.loops.sockets import SocketView, shares_its_edge, view_of
+from mqbridge.loops.sockets import SocketView, expectation_of, shares_its_edge, view_of
 
 if TYPE_CHECKING:
     from mqbridge.loops.libevent.event import Event
@@ -70,7 +70,7 @@ class Watched:
             self.view.close()
             raise
         self._priority = -1
-        self.watch = Watch(self, self.view.events)
+        self.watch = Watch(self, self.view.events, expectation_of(self.view))
 
     # ---- the events
 
@@ -140,7 +140,7 @@ class Watched:
     def restart(self) -> None:
         """The machine was left in the middle: begin anew."""
         self._told = 0
-        self.watch = Watch(self, self.view.events)
+        self.watch = Watch(self, self.view.events, expectation_of(self.view))
         self.watch.want(self._wanted())
 
     def release(self) -> None:
