@@ -146,6 +146,8 @@ _ROWS = (
 
 TABLE: dict[int, Option] = {int(row.option): row for row in _ROWS}
 
+_NOT_AS_STORED = frozenset(int(option) for option in (SocketOption.HWM, SocketOption.IPV4ONLY, *SERVERS, *CURVE_KEYS))
+
 # Read-only. These describe the socket and its state, so the socket itself answers them.
 ANSWERED_BY_SOCKET: frozenset[int] = frozenset(
     int(option)
@@ -163,9 +165,7 @@ ANSWERED_BY_SOCKET: frozenset[int] = frozenset(
 
 #: Options that every socket has and whose value is just that attribute of its `Options`.
 PLAIN: dict[int, str] = {
-    number: row.attribute
-    for number, row in TABLE.items()
-    if not row.types and number not in (SocketOption.HWM, SocketOption.IPV4ONLY, *SERVERS, *CURVE_KEYS)
+    number: row.attribute for number, row in TABLE.items() if not row.types and number not in _NOT_AS_STORED
 }
 
 
@@ -349,15 +349,16 @@ def get_option(options: Options, socket_type: int, option: int) -> int | bytes:
     ZMQError
         EINVAL: the option is unknown or not supported.
     """
-    _check_number("get", option)
-    if option == SocketOption.HWM:
-        option = SocketOption.SNDHWM
-    if option == SocketOption.IPV4ONLY:
-        return 1 - options.ipv6
-    if option in SERVERS:
-        return int(options.as_server and options.mechanism == SERVERS[option])
-    if option in CURVE_KEYS:
-        raise ZMQError(Errno.EINVAL, f"get({_name(option)}): keys are not given out again")
+    check_number("get", option)
+    if option in _NOT_AS_STORED:
+        if option == SocketOption.HWM:
+            option = SocketOption.SNDHWM
+        elif option == SocketOption.IPV4ONLY:
+            return 1 - options.ipv6
+        elif option in SERVERS:
+            return int(options.as_server and options.mechanism == SERVERS[option])
+        else:
+            raise ZMQError(Errno.EINVAL, f"get({_name(option)}): keys are not given out again")
     row = _row(option, socket_type)
     if row is None:
         raise _unsupported(f"get({_name(option)})", option, socket_type)
@@ -383,14 +384,15 @@ def _name(option: int) -> str:
     return str(option) if member is None else member.name
 
 
-def _check_number(verb: str, option: object) -> None:
+def check_number(verb: str, option: object) -> None:
+    """Raise TypeError unless this is an option's number."""
     if not isinstance(option, int):
         raise TypeError(f"{verb}({option!r}): expected an option such as LINGER, got {type(option).__name__}")
 
 
 def _check_type(option: int, value: object) -> None:
     """Raise TypeError unless `value` is of the option's type, which for unknown options is int."""
-    _check_number("set", option)
+    check_number("set", option)
     if isinstance(value, str):
         raise TypeError(f"{_call(option, value)}: text is not allowed; encode it or use set_string()")
     member = _member(option)

@@ -11,6 +11,7 @@ from mqbridge.errors import ZMQError
 
 # With the aliases.
 _OPTION_NAMES = {name.lower(): member for name, member in SocketOption.__members__.items()}
+_EVENTS = int(SocketOption.EVENTS)
 _TOPICAL = (SocketType.PUB, SocketType.SUB, SocketType.XPUB, SocketType.XSUB)
 _MARKS = (SocketOption.HWM, SocketOption.SNDHWM, SocketOption.RCVHWM)
 
@@ -59,10 +60,15 @@ class SocketOptions:
             EINVAL: the option is unknown or not supported. ENOTSOCK: the socket is closed.
         """
         driver = self._checked()
+        # Event loops ask for it all the time.
+        if option == _EVENTS:
+            return driver.events(self._view)
+        if type(option) is not int:
+            options.check_number("get", option)
+        if option not in options.ANSWERED_BY_SOCKET:
+            return options.get_option(driver.options, self.socket_type, option)
         if option == SocketOption.FD:
             return self._own_view().fileno()
-        if option == SocketOption.EVENTS:
-            return driver.events(self._view)
         if option == SocketOption.TYPE:
             return int(self.socket_type)
         if option == SocketOption.RCVMORE:
@@ -74,7 +80,8 @@ class SocketOptions:
         if option == SocketOption.THREAD_SAFE:
             # What libzmq says of the classic types. Ours serialise threads all the same.
             return 0
-        if option == SocketOption.TOPICS_COUNT and self.socket_type in _TOPICAL:
+        if self.socket_type in _TOPICAL:
+            # TOPICS_COUNT.
             driver.events(None)
             return driver.pattern.topics_count()
         return options.get_option(driver.options, self.socket_type, option)

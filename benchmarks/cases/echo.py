@@ -138,7 +138,7 @@ LIBUV = (("GEVENT_LOOP", "libuv"),)
 CASES = [
     Case(
         name="echo",
-        title=f"a server in an event loop, and a blocking REQ: round trip of {SIZE} B over tcp, processors kept awake",
+        title=f"a server in an event loop, and a blocking REQ: round trip of {SIZE} B over tcp",
         unit="µs",
         less_is_better=True,
         roles=(("server", server), ("requester", requester("REQ", SIZE))),
@@ -161,8 +161,5 @@ CASES = [
             for contestant in ("selectors", "libuv (pyuv)", "libuv (gevent)", "libevent", "trio await")
         ),
         size=SIZE,
-        # Else it depends on where the kernel wakes the server, beside the asker or on a processor that is asleep: each
-        # loop is now in the one mood, 13 µs, and now in the other, 26 µs.
-        awake=True,
     )
 ]

@@ -229,7 +229,7 @@ class Socket(AwaitableSocket):
                 except Again:
                     if flags & DONTWAIT:
                         raise
-                    parts = await self._receive_later(flags, copy, track, timeout)
+                    parts = await self._receive_later(waiters, flags, copy, track, timeout)
                 return parts[0] if len(parts) == 1 else self._begun(parts)
         return await AwaitableSocket.recv(self, flags, copy, track, timeout=timeout)
 

@@ -98,7 +98,11 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
 
     @staticmethod
     async def _between() -> None:
-        """Between two parts of a message: nobody else runs."""
+        """Between two parts of a message, or before one is sent: nobody else runs."""
+
+    @staticmethod
+    async def _rest() -> None:
+        """Let others run after something that has happened: it can't be cancelled any more."""
 
     @staticmethod
     def _is_over(key: Any) -> bool:
@@ -429,7 +433,8 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         waiters = self._here()
         if waiters.exhausted() or self._always_breathes:
             await self._breathe()
-            waiters = self._here()
+            if waiters is not self._cached:
+                waiters = self._here()
         if not waiters.waiting(POLLIN):
             try:
                 return self._taking(flags, copy, track)()
@@ -439,16 +444,18 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
             finally:
                 if self._shared:
                     waiters.touched()
-        return await self._receive_later(flags, copy, track, timeout)
+        return await self._receive_later(waiters, flags, copy, track, timeout)
 
-    async def _receive_later(self, flags: int, copy: bool, track: bool, timeout: float | None) -> list[Any]:
+    async def _receive_later(
+        self, waiters: Waiters, flags: int, copy: bool, track: bool, timeout: float | None
+    ) -> list[Any]:
         """It cannot be received now: wait, if that is allowed."""
         if timeout is None:
             timeout = self._calls.getsockopt(SocketOption.RCVTIMEO)
         if flags & DONTWAIT or timeout == 0:
             raise own_error(self.socket, _EAGAIN, "recv(): would block: no message has come, or others wait for it")
         take = self._taking(flags, copy, track)
-        if not self._shared and self._here().glance(self._calls):
+        if not self._shared and waiters.glance(self._calls):
             try:
                 return take()
             except Exception as error:
@@ -467,18 +474,29 @@ class AwaitableSocket(WrappedSocket, AwaitableCodecs):
         always: bool = True,
     ) -> Any:
         waiters = self._here()
-        if waiters.exhausted() or (always and self._always_breathes):
+        rests = always and self._always_breathes
+        sent = False
+        if rests:
+            await self._between()
+        elif waiters.exhausted():
             await self._breathe()
             waiters = self._here()
         if not waiters.waiting(POLLOUT):
             try:
-                return send(message, flags | DONTWAIT, copy, track)
+                result = send(message, flags | DONTWAIT, copy, track)
             except Exception as error:
                 if flags & DONTWAIT or getattr(error, "errno", None) != _EAGAIN:
                     raise
+            else:
+                sent = True
             finally:
                 if self._shared:
                     waiters.touched()
+            if sent:
+                if rests:
+                    # Others run when the message is on its way, and not before.
+                    await self._rest()
+                return result
         return await self._transmit_later(send, message, flags, copy, track, timeout)
 
     async def _transmit_many(self, messages: Sequence[Any], flags: int, timeout: float | None) -> int:

@@ -187,6 +187,7 @@ class Socket(AwaitableSocket):
     _who = staticmethod(trio.lowlevel.current_task)
     _breathe = staticmethod(trio.lowlevel.checkpoint)
     _between = staticmethod(trio.lowlevel.checkpoint_if_cancelled)
+    _rest = staticmethod(trio.lowlevel.cancel_shielded_checkpoint)
 
     @staticmethod
     def _is_over(key: Any) -> bool:
