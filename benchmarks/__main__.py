@@ -79,9 +79,7 @@ def run_one(case: Case, asked: argparse.Namespace, strace: bool) -> Result:
     count = case.quick if asked.quick else case.count
     began = time.monotonic()
     contestants = case.judged() if asked.judged else case.contestants
-    stir = case.awake and not asked.awake and not asked.quick and awake.possible()
-    with awake.awake() if stir else contextlib.nullcontext():
-        outcomes = run_case(case, contestants, count, asked.rounds, progress)
+    outcomes = run_case(case, contestants, count, asked.rounds, progress)
     found = report.summary(case, outcomes) | {"took": round(time.monotonic() - began, 1)}
     if asked.profile and case.profiled_by is not None:
         found["profile"] = profiling.profile(case, outcomes, count, strace)

@@ -161,7 +161,7 @@ class Case:
     Each role is a function that runs in a process of its own, started in the order given here, and returns what it has
     found. `judge` makes of that the round's result: `value` in `unit`, and where they mean something `worst` (`unit`,
     too) and `lost` (messages). `size` is that of a message, in bytes, `goals` what the first contestant is to reach,
-    and `rounds` the most rounds worth their time. `awake`: the processors are kept from sleeping, if that is possible.
+    and `rounds` the most rounds worth their time.
     """
 
     name: str
@@ -180,7 +180,6 @@ class Case:
     goals: tuple[Goal, ...] = ()
     size: int | None = None
     rounds: int | None = None
-    awake: bool = False
 
     def judged(self) -> tuple[Contestant, ...]:
         """Return the contestants that the ratio and the goals are about."""

@@ -59,6 +59,7 @@ cdef class Pub(XPub):
 
 
 cdef class XSub(Pattern):
+    cdef bint _filters
     cdef public FairQueue _in
     cdef public dict _pipes
     cdef public Subscriptions _subscriptions

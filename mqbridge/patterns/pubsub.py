@@ -250,17 +250,17 @@ class Pub(XPub):
 class XSub(Pattern):
     """Receives what its publishers send; sends subscriptions, and whatever else, to all of them."""
 
-    __slots__ = ("_in", "_pipes", "_subscriptions", "_next")
+    __slots__ = ("_filters", "_in", "_pipes", "_subscriptions", "_next")
 
     name = "XSUB"
     # What a publisher was told is gone with the connection; each new one is told anew.
     renews = True
     lends = -1
-    # Whether what nobody here has asked for is dropped.
-    filters = False
 
     def __init__(self) -> None:
         Pattern.__init__(self)
+        # Whether what nobody here has asked for is dropped.
+        self._filters = False
         self._in = FairQueue()
         self._pipes: dict[Pipe, None] = {}
         self._subscriptions = Subscriptions()
@@ -339,7 +339,7 @@ class XSub(Pattern):
                 return False
             if type(message) is Subscription:
                 continue
-            if not self.filters or self._subscriptions.matches(first_part(message)) != self.options.invert_matching:
+            if not self._filters or self._subscriptions.matches(first_part(message)) != self.options.invert_matching:
                 self._next = message
                 return True
 
@@ -357,7 +357,10 @@ class Sub(XSub):
 
     name = "SUB"
     conflates = True
-    filters = True
+
+    def __init__(self) -> None:
+        XSub.__init__(self)
+        self._filters = True
 
     def send(self, message: object) -> Pipe | None:
         self.check_send()
