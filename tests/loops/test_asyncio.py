@@ -1,4 +1,4 @@
-"""What is asyncio's own; what all loops have in common is in test_awaitable.py."""
+"""What is asyncio's own; what all loops have in common is in awaitable/."""
 
 from __future__ import annotations
 
@@ -160,4 +160,4 @@ def test_the_example_serves_stock_clients(number: int) -> None:
 def test_the_short_ways_have_the_texts_of_the_long_ones() -> None:
     """They are written again for readers who see only the source, as the reference does."""
     for name in ("recv", "send"):
-        assert inspect.getdoc(vars(Socket)[name]) == inspect.getdoc(vars(AwaitableSocket)[name])
+        assert inspect.getdoc(vars(Socket)[name]) == inspect.getdoc(getattr(AwaitableSocket, name))

@@ -1,4 +1,4 @@
-"""What is trio's own; what all loops have in common is in test_awaitable.py."""
+"""What is trio's own; what all loops have in common is in awaitable/."""
 
 from __future__ import annotations
 
