@@ -7,6 +7,7 @@ There is no flusher here: a Python thread cannot promise its millisecond, so the
 
 import _thread
 import errno
+import gc
 import os
 import sys
 import time
@@ -100,7 +101,18 @@ class Lock:
             frame = frame.f_back
             if _TAKING & set(frame.f_code.co_names) and self._is_had_by(frame):
                 return False
-        return True
+        return not self._is_had_by_another_greenlet()
+
+    def _is_had_by_another_greenlet(self) -> bool:
+        """Return whether a greenlet that was switched away from is inside: for the lock it is the same thread."""
+        kind: Any = getattr(sys.modules.get("greenlet"), "greenlet", None)
+        for each in gc.get_objects() if kind is not None else ():
+            frame: Any = each.gr_frame if isinstance(each, kind) else None
+            while frame is not None:
+                if _TAKING & set(frame.f_code.co_names) and self._is_had_by(frame):
+                    return True
+                frame = frame.f_back
+        return False
 
     def _is_had_by(self, frame: Any) -> bool:
         """Return whether a function that takes locks takes this one."""
@@ -124,6 +136,11 @@ class Lock:
     def release(self) -> None:
         """Give the lock back."""
         self.give()
+
+    def recover(self) -> None:
+        """Give it back if this thread has it and nobody is inside: so a signal handler leaves it, interpreted."""
+        if self.held() and self._left_behind():
+            self.give()
 
     def held(self) -> bool:
         """Return whether the calling thread holds the lock."""

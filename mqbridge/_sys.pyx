@@ -258,6 +258,9 @@ cdef class Lock:
         PyThread_release_lock(self._gate)
         return 0
 
+    def recover(self) -> None:
+        """Give it back if this thread has it and nobody is inside: so a signal handler leaves it, interpreted."""
+
     cpdef bint held(self) except -1:
         """Return whether the calling thread holds the lock."""
         return self._owner == PyThread_get_thread_ident()

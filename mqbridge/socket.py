@@ -595,6 +595,8 @@ class Socket(Received, MessageSocket, SocketOptions, SocketCodecs, SocketMonitor
         if driver.closing or driver.stopped == errno.ECHILD:
             return
         text = f"unclosed socket {self!r}"
+        # An exception of a signal handler, interpreted: or nobody could close it.
+        driver.lock.recover()
         # Not closed here and now: the collector runs anywhere, also under the lock of some socket.
         driver.engine.abandon(driver)
         warnings.warn(text, ResourceWarning, stacklevel=2, source=self)

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import greenlet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -318,6 +319,47 @@ def test_a_lock_that_a_signal_handler_left_behind_is_taken_over(twin: ModuleType
     assert not lock.held()
     # Where the handler's exception came before it was taken again.
     assert not lock.give()
+
+
+def test_a_lock_that_was_left_behind_can_be_given_back(twin: ModuleType) -> None:
+    made = twin.Lock()
+    made.acquire()
+    # Nobody who uses it is on the stack (by the names that such have), and other threads may have to.
+    made.recover()
+    assert made.held() == (twin is not TWINS["interpreted"])
+    made.release()
+
+
+def test_a_lock_that_is_in_use_is_not_given_back(twin: ModuleType) -> None:
+    lock = twin.Lock()
+
+    def somewhere(other: Any) -> None:
+        other.recover()
+
+    lock.recover()
+    lock.acquire()
+    somewhere(lock)
+    assert lock.held()
+    lock.release()
+
+
+def test_a_lock_that_another_greenlet_uses_is_not_taken_over(twin: ModuleType) -> None:
+    lock = twin.Lock()
+
+    def uses() -> None:
+        lock.acquire()
+        greenlet.getcurrent().parent.switch()
+        lock.release()
+
+    def wants(wanted: Any) -> None:
+        wanted.acquire()
+
+    other = greenlet.greenlet(uses)
+    other.switch()
+    with pytest.raises(RuntimeError, match="inside this socket already"):
+        wants(lock)
+    other.switch()
+    assert not lock.held()
 
 
 def test_a_lock_knows_its_owner(twin: ModuleType) -> None:

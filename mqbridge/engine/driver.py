@@ -389,9 +389,11 @@ class Driver(Upkeep):
                 if not self.lock.held():
                     self.lock.acquire()
             finally:
-                self._in_waiters -= reading
-                self._out_waiters -= not reading
-                self.waiters -= 1
+                # A child that a signal handler forked meanwhile has none.
+                if self.waiters > 0:
+                    self._in_waiters -= reading
+                    self._out_waiters -= not reading
+                    self.waiters -= 1
             self._finish_if_last()
         if self.stopped:
             # The caller's `finally` releases the lock.
@@ -428,9 +430,10 @@ class Driver(Upkeep):
         mask: int = waiting[-1][1]
         self.lock.acquire()
         try:
-            self._in_waiters -= mask & POLLIN != 0
-            self._out_waiters -= mask & POLLOUT != 0
-            self.waiters -= 1
+            if self.waiters > 0:
+                self._in_waiters -= mask & POLLIN != 0
+                self._out_waiters -= mask & POLLOUT != 0
+                self.waiters -= 1
             waiting.pop()
             self._finish_if_last()
         finally:
@@ -469,6 +472,7 @@ class Driver(Upkeep):
             view.signaler.clear()
             found = self._events()
             if expectant and not found & POLLIN and self.pollset.expects():
+                self.heard(view)
                 self._sleep(True, 0, True)
                 found = self._events()
             self.heard(view)

@@ -31,7 +31,7 @@ class Router(Pattern):
         # Nobody has a turn here; it knows who was found full and has not said yet that there is room again.
         self._out = LoadBalancer()
         self._peers: dict[bytes, Pipe] = {}
-        # With ROUTER_HANDOVER: who has gone and left something to read, by a name that another may take.
+        # Who has gone and left something to read, by a name that may be handed over.
         self._late: dict[bytes, Pipe] = {}
         self._next_id = chance()
 
@@ -41,7 +41,7 @@ class Router(Pattern):
         elif pipe.routing_id in self._peers and not self._hand_over(pipe.routing_id):
             # Two peers with one name: the second one is neither heard nor spoken to, as in libzmq.
             return True
-        elif pipe.routing_id in self._late:
+        elif self.options.router_handover and pipe.routing_id in self._late:
             self._unname(self._late[pipe.routing_id])
         self._peers[pipe.routing_id] = pipe
         self.probe(pipe)
@@ -81,7 +81,7 @@ class Router(Pattern):
     def ended(self, pipe: Pipe) -> None:
         if self.knows(pipe):
             del self._peers[pipe.routing_id]
-            if self.options.router_handover and pipe.can_read():
+            if pipe.can_read():
                 self._late[pipe.routing_id] = pipe
         self._out.detach(pipe)
         if not pipe.can_read():

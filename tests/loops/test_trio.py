@@ -37,6 +37,31 @@ class Turns(trio.abc.Instrument):
         self.count += 1
 
 
+def test_an_operation_in_vain_lets_others_run_and_be_cancelled(context: Any) -> None:
+    async def main() -> None:
+        with context.socket(zmq.PUSH) as push, context.socket(zmq.PULL) as pull:
+            push.sndtimeo = pull.rcvtimeo = 0
+            for attempt in (
+                lambda: push.send(b"x", zmq.DONTWAIT),
+                lambda: push.send_multipart([b"x", b"y"], zmq.DONTWAIT),
+                lambda: push.send(b"x"),
+                lambda: push.send(b"x", timeout=0),
+                lambda: pull.recv(zmq.DONTWAIT),
+                lambda: pull.recv(),
+            ):
+                # It could go on for ever.
+                with trio.move_on_after(0.01) as scope:
+                    while True:
+                        with trio.testing.assert_checkpoints(), pytest.raises((mqbridge.Again, zmq.Again)):
+                            await attempt()
+                assert scope.cancelled_caught
+            push.close()
+            with trio.testing.assert_checkpoints(), pytest.raises((mqbridge.ZMQError, zmq.ZMQError)):
+                await push.send(b"x")
+
+    trio.run(main)
+
+
 def test_each_operation_is_a_checkpoint(context: Any) -> None:
     async def main() -> None:
         with context.socket(zmq.PAIR) as left, context.socket(zmq.PAIR) as right:

@@ -153,6 +153,19 @@ def test_a_name_of_one_that_has_gone_is_forgotten_with_what_it_left(bench, end: 
     assert first.pipe.routing_id == b"name"
 
 
+def test_whether_a_name_is_handed_over_shows_when_it_is_taken(bench) -> None:
+    for before, after in ((0, 1), (1, 0)):
+        router = bench(Router())
+        router.pattern.options.router_handover = before
+        first = named(router, "first", b"name")
+        first.give(b"1")
+        first.leave()
+        router.pattern.options.router_handover = after
+        named(router, "second", b"name")
+        ((who, _),) = router.receive_all()
+        assert (who == b"name") == (not after)
+
+
 def test_without_handing_over_one_that_comes_again_is_still_who_it_was(bench) -> None:
     # libzmq would neither hear it nor speak to it while something of its former connection's is unread.
     router = bench(Router())

@@ -123,6 +123,7 @@ class Sending(Waiting):
         waiters = self._here()
         rests = always and self._always_breathes
         sent = False
+        failure: Exception | None = None
         if rests:
             await self._between()
         elif waiters.exhausted():
@@ -133,7 +134,9 @@ class Sending(Waiting):
                 result = send(message, flags | DONTWAIT, copy, track)
             except Exception as error:
                 if flags & DONTWAIT or getattr(error, "errno", None) != EAGAIN:
-                    raise
+                    if not rests:
+                        raise
+                    failure = error
             else:
                 sent = True
             finally:
@@ -144,6 +147,10 @@ class Sending(Waiting):
                     # Others run when the message is on its way, and not before.
                     await self._rest()
                 return result
+        if failure is not None:
+            # Who tries again and again lets others run, too.
+            await self._breathe()
+            raise failure
         return await self._transmit_later(send, message, flags, copy, track, timeout)
 
     async def _transmit_many(self, messages: Sequence[Any], flags: int, timeout: float | None) -> int:
@@ -172,6 +179,8 @@ class Sending(Waiting):
         if timeout is None:
             timeout = self._calls.getsockopt(SocketOption.SNDTIMEO)
         if flags & DONTWAIT or timeout == 0:
+            if self._always_breathes:
+                await self._breathe()
             raise own_error(self.socket, EAGAIN, "send(): would block: no peer takes it, or others wait before")
         return await self._wait(POLLOUT, partial(send, message, flags | DONTWAIT, copy, track), timeout)
 
