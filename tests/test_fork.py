@@ -46,3 +46,7 @@ def test_p35_multiprocessing_by_fork() -> None:
 
 def test_p35_a_fork_while_other_threads_send() -> None:
     run_alone(PROGRAM, "forks_while_others_send")
+
+
+def test_p35_p37_a_handler_that_forks_in_a_wait() -> None:
+    run_alone(PROGRAM, "a_handler_forks_in_a_wait")

@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -334,6 +335,38 @@ def forks_while_others_send() -> None:
         pull.close()
 
 
+def a_handler_forks_in_a_wait() -> None:
+    """The child goes on where its parent waited: it is told whose socket that is, and leaves the parent's alone."""
+    parent = os.getpid()
+    children: list[int] = []
+
+    def fork(*_: Any) -> None:
+        children.append(os.fork())
+
+    signal.signal(signal.SIGALRM, fork)
+    with fresh_context() as context:
+        push, pull = connected(context)
+        poller = mqbridge.Poller()
+        poller.register(pull, mqbridge.POLLIN)
+        pull.rcvtimeo = 200
+        for wait in (lambda: poller.poll(200), lambda: pull.poll(200), pull.recv):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            ended: BaseException | None = None
+            try:
+                wait()
+            except mqbridge.ZMQError as error:
+                ended = error
+            if os.getpid() != parent:
+                alike = ended is None or getattr(ended, "errno", None) in (errno.ENOTSOCK, errno.EAGAIN)
+                os._exit(0 if alike and pull._driver.waiters == 0 else 1)
+            assert_good_end(children.pop())
+            assert pull._driver.waiters == 0
+        pull.rcvtimeo = 10_000
+        assert_undisturbed(push, pull)
+        push.close()
+        pull.close()
+
+
 SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
@@ -346,6 +379,7 @@ SCENARIOS = {
         no_stale_events,
         with_multiprocessing,
         forks_while_others_send,
+        a_handler_forks_in_a_wait,
     )
 }
 
