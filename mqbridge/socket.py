@@ -533,10 +533,12 @@ class Socket(Received, MessageSocket, SocketOptions, SocketCodecs, SocketMonitor
     def view(self) -> View:
         """Return an independent FD and EVENTS of this socket, for an event loop.
 
-        The object has `fileno()`, `events()`, `close()`, and `expect()`, which is `events()` for a loop that would sleep
-        after it: it stays awake for a moment if a message is likely to come. No other view, and no operation on the
-        socket, ever takes its wake-ups away. When the socket is closed, its descriptor turns readable and `events()` raises; the
-        descriptor itself is closed by `close()` only, after the loop has let go of it.
+        The object has `fileno()`, `events()` and `close()`; and `expect()`, which is `events()` for a loop that would
+        sleep after it: it stays awake for a moment if a message is likely to come.
+
+        No other view, and no operation on the socket, ever takes its wake-ups away. When the socket is closed, its
+        descriptor turns readable and `events()` raises; the descriptor itself is closed by `close()` only, after the
+        loop has let go of it.
         """
         return self._checked().view(True)
 
