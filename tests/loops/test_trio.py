@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import runpy
 import signal
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,23 @@ def test_an_operation_in_vain_lets_others_run_and_be_cancelled(context: Any) -> 
                 await push.send(b"x")
 
     trio.run(main)
+
+
+def test_a_send_in_vain_leaves_nothing_to_the_collector(context: Any) -> None:
+    async def main() -> Any:
+        with context.socket(zmq.PUSH) as push:
+            try:
+                await push.send(b"x", zmq.DONTWAIT)
+            except (mqbridge.Again, zmq.Again) as error:
+                return weakref.ref(error)
+        raise AssertionError("nobody takes it")
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert trio.run(main)() is None
+    finally:
+        gc.enable()
 
 
 def test_each_operation_is_a_checkpoint(context: Any) -> None:

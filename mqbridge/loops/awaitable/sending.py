@@ -150,7 +150,11 @@ class Sending(Waiting):
         if failure is not None:
             # Who tries again and again lets others run, too.
             await self._breathe()
-            raise failure
+            try:
+                raise failure
+            finally:
+                # Else it would refer to itself, by this frame, and be the collector's.
+                del failure
         return await self._transmit_later(send, message, flags, copy, track, timeout)
 
     async def _transmit_many(self, messages: Sequence[Any], flags: int, timeout: float | None) -> int:
