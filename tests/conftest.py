@@ -7,6 +7,7 @@ import gc
 import os
 import runpy
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,20 @@ def pool() -> Iterator[ThreadPoolExecutor]:
     """Threads. What runs in them has a limit for each wait."""
     with ThreadPoolExecutor(8) as threads:
         yield threads
+
+
+@pytest.fixture
+def new_threads() -> Callable[[], set[str]]:
+    """A function that gives the native threads that started since the test began; older ones may end meanwhile."""
+    before = native_threads()
+    return lambda: native_threads() - before
+
+
+def native_threads() -> set[str]:
+    """Return the numbers of this process's threads, those that Python does not know too where the system tells."""
+    if os.path.isdir("/proc/self/task"):
+        return set(os.listdir("/proc/self/task"))
+    return {str(thread.native_id) for thread in threading.enumerate()}
 
 
 @pytest.fixture

@@ -160,11 +160,6 @@ def test_the_error_names_the_number_of_threads(io_threads: object) -> None:
     gc.collect()  # what was half made goes quietly
 
 
-def threads() -> set[str]:
-    """Return this process's threads, native ones too."""
-    return set(os.listdir("/proc/self/task"))
-
-
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs /proc")
 def test_no_threads_means_none(make_ours: Make) -> None:
     # In a process of its own, where nothing else runs; the flusher is the one thread that may start.
@@ -196,15 +191,16 @@ def test_without_threads_inproc_works(make_ours: Make) -> None:
         assert pull.recv() == b"x"
 
 
-def test_the_caretaker_ends_with_its_context(make_ours: Make, wait_for: WaitFor) -> None:
-    before = threads()
+def test_the_caretaker_ends_with_its_context(
+    make_ours: Make, wait_for: WaitFor, new_threads: Callable[[], set[str]]
+) -> None:
     context = make_ours()
     socket = context.socket(mqbridge.PULL)
     socket.bind("tcp://127.0.0.1:*")
-    wait_for(lambda: threads() - before, "the caretaker")
+    wait_for(new_threads, "the caretaker")
     socket.close()
     context.term()
-    wait_for(lambda: not threads() - before, "the caretaker's end")
+    wait_for(lambda: not new_threads(), "the caretaker's end")
 
 
 # ---- options
@@ -564,17 +560,16 @@ def test_a_context_without_threads_delivers_at_term(make_ours: Make) -> None:
     pull.close()
 
 
-def test_a_forgotten_context_ends_by_itself(wait_for: WaitFor) -> None:
-    before = threads()
+def test_a_forgotten_context_ends_by_itself(wait_for: WaitFor, new_threads: Callable[[], set[str]]) -> None:
     context = mqbridge.Context()
     with context.socket(mqbridge.PULL) as socket:
         socket.bind("tcp://127.0.0.1:*")
-        wait_for(lambda: threads() > before, "the caretaker")
+        wait_for(new_threads, "the caretaker")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         del socket, context
         gc.collect()
-    wait_for(lambda: threads() <= before, "the caretaker's end")
+    wait_for(lambda: not new_threads(), "the caretaker's end")
 
 
 # ---- repr

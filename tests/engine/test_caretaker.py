@@ -98,8 +98,8 @@ class CountingCaretaker(Caretaker):
 class Bench:
     """A caretaker with fake sockets, and a look at its thread."""
 
-    def __init__(self, wait_for: Callable[..., None]) -> None:
-        self.threads = threads()
+    def __init__(self, wait_for: Callable[..., None], new_threads: Callable[[], set[str]]) -> None:
+        self.threads = new_threads
         self.caretaker = CountingCaretaker()
         self.drivers: list[FakeDriver] = []
         self._wait_for = wait_for
@@ -112,7 +112,7 @@ class Bench:
     @property
     def thread(self) -> str:
         """The thread's number."""
-        (found,) = threads() - self.threads
+        (found,) = self.threads()
         return found
 
     def settle(self) -> None:
@@ -133,14 +133,9 @@ class Bench:
         for driver in self.drivers:
             self.caretaker.dismiss(driver)
         self.caretaker.stop()
-        self._wait_for(lambda: threads() <= self.threads, "the end of the thread")
+        self._wait_for(lambda: not self.threads(), "the end of the thread")
         for driver in self.drivers:
             driver.close()
-
-
-def threads() -> set[str]:
-    """Return the numbers of this process's native threads."""
-    return set(os.listdir(TASKS))
 
 
 def wakes(thread: str) -> int:
@@ -150,10 +145,12 @@ def wakes(thread: str) -> int:
 
 
 @pytest.fixture
-def bench(no_descriptor_leak: None, wait_for: Callable[..., None]) -> Iterator[Bench]:
+def bench(
+    no_descriptor_leak: None, wait_for: Callable[..., None], new_threads: Callable[[], set[str]]
+) -> Iterator[Bench]:
     if not TASKS.is_dir():
         pytest.skip("threads are counted where the system shows them")
-    made = Bench(wait_for)
+    made = Bench(wait_for, new_threads)
     yield made
     made.close()
 
@@ -162,48 +159,49 @@ def bench(no_descriptor_leak: None, wait_for: Callable[..., None]) -> Iterator[B
 
 
 def test_the_thread_starts_with_the_first_ward(bench: Bench) -> None:
-    # A thread of an earlier test's may still be ending.
-    assert threads() <= bench.threads
+    assert not bench.threads()
     bench.caretaker.adopt(bench.driver())
-    assert len(threads() - bench.threads) == 1
+    assert len(bench.threads()) == 1
     bench.caretaker.adopt(bench.driver())
-    assert len(threads() - bench.threads) == 1
+    assert len(bench.threads()) == 1
 
 
-def test_a_context_has_no_thread_before_it_needs_one(context: mqbridge.Context) -> None:
-    before = threads()
+def test_a_context_has_no_thread_before_it_needs_one(
+    context: mqbridge.Context, new_threads: Callable[[], set[str]]
+) -> None:
     with context.socket(mqbridge.PAIR) as pair:
         with pytest.raises(mqbridge.Again):
             pair.recv(mqbridge.DONTWAIT)
-        assert threads() <= before
+        assert not new_threads()
         pair.bind("tcp://127.0.0.1:*")
-        assert len(threads() - before) == 1
+        assert len(new_threads()) == 1
 
 
-def test_the_thread_ends_with_the_context(no_descriptor_leak: None, wait_for: Callable[..., None]) -> None:
-    before = threads()
+def test_the_thread_ends_with_the_context(
+    no_descriptor_leak: None, wait_for: Callable[..., None], new_threads: Callable[[], set[str]]
+) -> None:
     context = mqbridge.Context()
     pair = context.socket(mqbridge.PAIR)
     pair.bind("tcp://127.0.0.1:*")
     pair.close()
     # It stays for the next socket.
-    assert len(threads() - before) == 1
+    assert len(new_threads()) == 1
     context.term()
-    wait_for(lambda: threads() <= before, "the end of the thread")
+    wait_for(lambda: not new_threads(), "the end of the thread")
 
 
 def test_it_stops_with_wards_left(bench: Bench, wait_for: Callable[..., None]) -> None:
     driver = bench.driver()
     bench.caretaker.adopt(driver)
     bench.caretaker.stop()
-    wait_for(lambda: threads() <= bench.threads, "the end of the thread")
+    wait_for(lambda: not bench.threads(), "the end of the thread")
     driver.begin()
     # Later calls do no harm, and start nothing.
     bench.caretaker.adopt(driver)
     bench.caretaker.dismiss(driver)
     bench.caretaker.call(lambda: None)
     bench.caretaker.stop()
-    assert threads() <= bench.threads
+    assert not bench.threads()
     assert driver.driven == []
 
 
@@ -216,7 +214,7 @@ def test_it_stops_when_idle(bench: Bench, wait_for: Callable[..., None]) -> None
     second.begin()
     wait_for(lambda: second.driven, "a drive")
     bench.caretaker.dismiss(second)
-    wait_for(lambda: threads() <= bench.threads, "the end of the thread")
+    wait_for(lambda: not bench.threads(), "the end of the thread")
 
 
 def test_it_stops_at_once_when_it_is_idle_already(bench: Bench, wait_for: Callable[..., None]) -> None:
@@ -224,7 +222,7 @@ def test_it_stops_at_once_when_it_is_idle_already(bench: Bench, wait_for: Callab
     bench.caretaker.adopt(driver)
     bench.caretaker.dismiss(driver)
     bench.caretaker.stop_when_idle()
-    wait_for(lambda: threads() <= bench.threads, "the end of the thread")
+    wait_for(lambda: not bench.threads(), "the end of the thread")
 
 
 def test_a_call_is_made_in_the_thread(bench: Bench, wait_for: Callable[..., None]) -> None:
@@ -440,15 +438,14 @@ def test_p22_after_work_it_sleeps_again(bench: Bench, wait_for: Callable[..., No
 
 
 def test_p22_a_context_with_connections_sleeps(
-    context: mqbridge.Context, peers: Any, wait_for: Callable[..., None]
+    context: mqbridge.Context, peers: Any, wait_for: Callable[..., None], new_threads: Callable[[], set[str]]
 ) -> None:
-    before = threads()
     with context.socket(mqbridge.PULL) as pull:
         pull.bind("tcp://127.0.0.1:*")
         several = [peers.connect(pull.last_endpoint, "PUSH").shake_hands() for _ in range(3)]
         several[0].send(b"x")
         wait_for(lambda: pull.poll(0), "a message")
-        (thread,) = threads() - before
+        (thread,) = new_threads()
 
         def asleep() -> bool:
             count = wakes(thread)

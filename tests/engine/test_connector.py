@@ -528,12 +528,17 @@ def test_when_all_addresses_have_failed_comes_the_pause(
 
 @pytest.mark.parametrize("how", ["disconnect", "close"])
 def test_an_answer_that_comes_too_late(
-    push: Any, names: Names, peers: Any, driving: Callable[..., Any], wait_for: Callable[..., None], how: str
+    push: Any,
+    names: Names,
+    peers: Any,
+    driving: Callable[..., Any],
+    wait_for: Callable[..., None],
+    new_threads: Callable[[], set[str]],
+    how: str,
 ) -> None:
     place = peers.listen()
     names.go_on.clear()
     names.known = [local(place)]
-    threads = threading.active_count()
     push.connect("tcp://slow.example:5555")
     wait_for(lambda: names.asked)
     if how == "disconnect":
@@ -541,7 +546,7 @@ def test_an_answer_that_comes_too_late(
     else:
         push.close()
     names.go_on.set()
-    wait_for(lambda: threading.active_count() <= threads)
+    wait_for(lambda: not new_threads())
     if how == "disconnect":
         wait_for(lambda: not driving(push)() or not push._driver.pollset.wait(0))
         assert not push._driver.links

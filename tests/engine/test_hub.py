@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
 import sys
 import threading
 import warnings
@@ -83,16 +82,13 @@ def test_who_writes_late_batches(no_descriptor_leak: None, io_threads: int, flus
     hub.terminate()
 
 
-def test_no_thread_without_io_threads(quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any]) -> None:
-    before = native_threads()
+def test_no_thread_without_io_threads(
+    quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any], new_threads: Callable[[], set[str]]
+) -> None:
     with quiet.socket(mqbridge.PULL) as pull:
         pull.bind("tcp://127.0.0.1:*")
         peers.connect(pull.last_endpoint, "PUSH", driving(pull)).shake_hands()
-        assert native_threads() <= before
-
-
-def native_threads() -> int:
-    return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else threading.active_count()
+        assert not new_threads()
 
 
 # ---- the end
@@ -214,9 +210,8 @@ def test_a_collected_socket_still_lingers(no_descriptor_leak: None, peers: Any, 
 
 @pytest.mark.parametrize("io_threads", [0, 1])
 def test_a_collected_context_takes_its_sockets_along(
-    no_descriptor_leak: None, wait_for: Callable[..., None], io_threads: int
+    no_descriptor_leak: None, wait_for: Callable[..., None], new_threads: Callable[[], set[str]], io_threads: int
 ) -> None:
-    before = native_threads()
     context = mqbridge.Context(io_threads)
     context.linger = 0
     sockets = [context.socket(mqbridge.PAIR) for _ in range(3)]
@@ -229,7 +224,7 @@ def test_a_collected_context_takes_its_sockets_along(
         warnings.simplefilter("ignore", ResourceWarning)
         del socket, sockets, context
         gc.collect()
-    wait_for(lambda: native_threads() <= before, "the end of the thread")
+    wait_for(lambda: not new_threads(), "the end of the thread")
 
 
 def test_all_are_found_while_another_thread_makes_some(no_descriptor_leak: None) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import zmq
 
 import mqbridge
@@ -18,11 +19,16 @@ from mqbridge.loops.threaded import Watcher
 WaitFor = Callable[..., None]
 
 
-def threads() -> int:
-    return sum(thread.name == "mqbridge-watcher" for thread in threading.enumerate())
+@pytest.fixture
+def watchers() -> Callable[[], int]:
+    """A function that counts the watchers' threads which started since the test began."""
+    before = set(threading.enumerate())
+    return lambda: sum(thread.name == "mqbridge-watcher" for thread in set(threading.enumerate()) - before)
 
 
-def test_p38_callbacks_come_one_at_a_time(wait_for: WaitFor, no_descriptor_leak: None) -> None:
+def test_p38_callbacks_come_one_at_a_time(
+    wait_for: WaitFor, watchers: Callable[[], int], no_descriptor_leak: None
+) -> None:
     posted: queue.Queue[Any] = queue.Queue()
     called = []
     watcher = Watcher(posted.put)
@@ -37,11 +43,11 @@ def test_p38_callbacks_come_one_at_a_time(wait_for: WaitFor, no_descriptor_leak:
         assert called == ["read"] * count
     writing = watcher.watch(write, lambda: called.append("write"), True)
     wait_for(lambda: posted.get(timeout=10)() or "write" in called, "the other one")
-    assert threads() == 1
+    assert watchers() == 1
     watcher.unwatch(writing)
     watcher.unwatch(reading)
     watcher.unwatch(reading)
-    wait_for(lambda: not threads(), "the end of the thread")
+    wait_for(lambda: not watchers(), "the end of the thread")
     called.clear()
     while not posted.empty():
         posted.get()()
@@ -50,12 +56,14 @@ def test_p38_callbacks_come_one_at_a_time(wait_for: WaitFor, no_descriptor_leak:
     posted.get(timeout=10)()
     assert called == ["again"]
     watcher.unwatch(again)
-    wait_for(lambda: not threads(), "the end of the thread")
+    wait_for(lambda: not watchers(), "the end of the thread")
     os.close(read)
     os.close(write)
 
 
-def test_p34_a_closed_loop_is_nobody_to_tell(wait_for: WaitFor, no_descriptor_leak: None) -> None:
+def test_p34_a_closed_loop_is_nobody_to_tell(
+    wait_for: WaitFor, watchers: Callable[[], int], no_descriptor_leak: None
+) -> None:
     posted = threading.Event()
 
     def post(callback: object) -> None:
@@ -68,7 +76,7 @@ def test_p34_a_closed_loop_is_nobody_to_tell(wait_for: WaitFor, no_descriptor_le
     os.write(write, b"x")
     assert posted.wait(10)
     watcher.unwatch(watched)
-    wait_for(lambda: not threads(), "the end of the thread")
+    wait_for(lambda: not watchers(), "the end of the thread")
     os.close(read)
     os.close(write)
 
@@ -82,7 +90,7 @@ class Unable(asyncio.SelectorEventLoop):
     add_writer = add_reader
 
 
-def test_p34_p38_the_thread_ends_with_its_loop(wait_for: WaitFor) -> None:
+def test_p34_p38_the_thread_ends_with_its_loop(wait_for: WaitFor, watchers: Callable[[], int]) -> None:
     """Also where sockets are still open, and stock ones, whose copied descriptors would never say anything more."""
     with mqbridge.Context() as context, zmq.Context() as stock:
         for made in (context.socket(mqbridge.PULL), stock.socket(zmq.PULL)):
@@ -92,8 +100,8 @@ def test_p34_p38_the_thread_ends_with_its_loop(wait_for: WaitFor) -> None:
                 waiting = loop.create_task(Socket(made).recv())
                 for _ in range(3):
                     loop.run_until_complete(asyncio.sleep(0))
-                assert threads() == 1
+                assert watchers() == 1
                 waiting.cancel()
                 loop.run_until_complete(asyncio.gather(waiting, return_exceptions=True))
                 loop.close()
-                wait_for(lambda: threads() == 0, "the end of the thread")
+                wait_for(lambda: watchers() == 0, "the end of the thread")
