@@ -5,6 +5,8 @@
         async for parts in socket:
             ...
 
+As trio's own channels have it, `socket.send_nowait(b"x")` and its like neither wait nor let others run.
+
 The descriptor is watched by a system task, not by the tasks that wait; so these may be cancelled, and replaced, at any
 time. Stock pyzmq sockets can be wrapped as well: `Socket(stock)`, `Context(stock_context)`. What is done to a stock
 socket behind the adapter's back must be followed by `touched()`; mqbridge's own need nothing of the kind.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import trio
@@ -22,11 +24,12 @@ from trio.lowlevel import Abort, RunVar
 
 from mqbridge.constants import SocketOption
 from mqbridge.loops.awaitable import AwaitableSocket
+from mqbridge.loops.awaitable.waiting import EAGAIN
 from mqbridge.loops.contexts import WrappedContext
 from mqbridge.loops.monitors import AwaitableMonitor
 from mqbridge.loops.polling import AwaitablePoller
 from mqbridge.loops.waiters import Waiters
-from mqbridge.loops.wrapped import WrappedSocket
+from mqbridge.loops.wrapped import DONTWAIT, POLLIN, POLLOUT, WrappedSocket
 
 __all__ = ["Context", "Monitor", "Poller", "Socket"]
 
@@ -192,6 +195,66 @@ class Socket(AwaitableSocket):
     @staticmethod
     def _is_over(key: Any) -> bool:
         return isinstance(key, _Loop) and key.over
+
+    # ---- at once
+
+    def send_nowait(self, data: Any) -> None:
+        """Send one part, the last or only one of its message, at once; no checkpoint, and nothing can be cancelled.
+
+        Raises trio.WouldBlock if no peer takes the message now, or others wait to send. Else as `send`.
+        """
+        if self._unsent is not None:
+            self.send_multipart_nowait([data])
+        else:
+            self._at_once(POLLOUT, self._calls.send, data, DONTWAIT)
+
+    def send_multipart_nowait(self, msg_parts: Iterable[Any]) -> None:
+        """Send a message of several parts, or the last ones of one begun, at once. Else as `send_nowait`."""
+        gathered = self._unsent.pop(self._who(), None) if self._unsent is not None else None
+        try:
+            parts = [*gathered, *msg_parts] if gathered else msg_parts
+            self._at_once(POLLOUT, self._calls.send_multipart, parts, DONTWAIT)
+        except trio.WouldBlock:
+            if gathered:
+                # The last ones can be sent once more.
+                self._unsent[self._who()] = gathered
+            raise
+
+    def recv_nowait(self) -> bytes:
+        """Receive one part that is there; RCVMORE says whether more of its message follows for this task.
+
+        No checkpoint. Raises trio.WouldBlock if no message is there, or others wait for it. Else as `recv`.
+        """
+        if self._unread is not None:
+            unread: list[bytes] | None = self._unread.get(self._who())
+            if unread:
+                return unread.pop(0)
+        parts: list[bytes] = self._at_once(POLLIN, self._calls.recv_multipart, DONTWAIT)
+        return parts[0] if len(parts) == 1 else self._begun(parts)
+
+    def recv_multipart_nowait(self) -> list[bytes]:
+        """Receive a whole message that is there, or what is left of one begun, as parts. Else as `recv_nowait`."""
+        if self._unread is not None:
+            unread: list[bytes] | None = self._unread.pop(self._who(), None)
+            if unread:
+                return unread
+        return self._at_once(POLLIN, self._calls.recv_multipart, DONTWAIT)  # type: ignore[no-any-return]
+
+    def _at_once(self, direction: int, operation: Callable[..., Any], *arguments: Any) -> Any:
+        waiters = self._here()
+        if waiters.waiting(direction):
+            raise trio.WouldBlock("others wait for this already")
+        try:
+            return operation(*arguments)
+        except Exception as error:
+            if getattr(error, "errno", None) != EAGAIN:
+                raise
+            raise trio.WouldBlock(str(error)) from None
+        finally:
+            if self._shared:
+                waiters.touched()
+
+    # ---- the end
 
     def close(self, linger: int | None = None) -> None:
         """Close the socket, as the ordinary one's `close` does; all who wait get ZMQError ENOTSOCK (P30).

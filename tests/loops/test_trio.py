@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import runpy
+import select
 import signal
 import weakref
 from collections.abc import Iterator
@@ -101,6 +102,128 @@ def test_each_operation_is_a_checkpoint(context: Any) -> None:
                 scope.cancel()
                 await left.send(b"never")
             assert scope.cancelled_caught and not await right.poll(0)
+
+    trio.run(main)
+
+
+def test_what_does_not_wait_is_no_checkpoint(context: Any) -> None:
+    async def main() -> None:
+        with context.socket(zmq.PAIR) as left, context.socket(zmq.PAIR) as right:
+            with trio.testing.assert_no_checkpoints():
+                for attempt in (
+                    lambda: left.send_nowait(b"x"),
+                    lambda: left.send_multipart_nowait([b"x", b"y"]),
+                    left.recv_nowait,
+                    left.recv_multipart_nowait,
+                ):
+                    with pytest.raises(trio.WouldBlock, match=r"would block|unavailable"):
+                        attempt()
+            left.bind("inproc://now")
+            right.connect("inproc://now")
+            assert await left.poll(10_000, zmq.POLLOUT)
+            with trio.testing.assert_no_checkpoints():
+                left.send_nowait(b"1")
+                left.send_nowait(memoryview(b"2"))
+                left.send_multipart_nowait((b"3", b"4"))
+                left.send_multipart_nowait([b"5", b"6", b"7"])
+                assert (right.recv_nowait(), right.rcvmore) == (b"1", 0)
+                assert right.recv_multipart_nowait() == [b"2"]
+                assert (right.recv_nowait(), right.rcvmore) == (b"3", 1)
+                assert (right.recv_nowait(), right.rcvmore) == (b"4", 0)
+                assert right.recv_nowait() == b"5"
+                assert right.recv_multipart_nowait() == [b"6", b"7"]
+            left.close()
+            for attempt in (lambda: left.send_nowait(b"x"), left.recv_nowait):
+                with pytest.raises((mqbridge.ZMQError, zmq.ZMQError), match=r"closed|non-socket"):
+                    attempt()
+
+    trio.run(main)
+
+
+def test_p16_a_message_begun_is_ended_at_once(context: Any) -> None:
+    async def main() -> None:
+        with context.socket(zmq.PAIR) as left, context.socket(zmq.PAIR) as right:
+            await left.send(b"1", zmq.SNDMORE)
+            for attempt in (lambda: left.send_nowait(b"x"), lambda: left.send_multipart_nowait([b"x", b"y"])):
+                with pytest.raises(trio.WouldBlock):
+                    attempt()
+            left.bind("inproc://begun")
+            right.connect("inproc://begun")
+            assert await left.poll(10_000, zmq.POLLOUT)
+
+            async def other() -> None:
+                left.send_nowait(b"another task's")
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(other)
+            left.send_nowait(b"2")
+            left.send_nowait(b"3")
+            assert [await right.recv_multipart() for _ in range(3)] == [[b"another task's"], [b"1", b"2"], [b"3"]]
+
+    trio.run(main)
+
+
+def test_p13_what_does_not_wait_overtakes_nobody(context: Any) -> None:
+    async def main() -> None:
+        with context.socket(zmq.PAIR) as left, context.socket(zmq.PAIR) as right:
+            left.bind("inproc://order")
+            received = []
+
+            async def receive() -> None:
+                received.append(await left.recv())
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(receive)
+                nursery.start_soon(left.send, b"waits")
+                await trio.testing.wait_all_tasks_blocked()
+                right.connect("inproc://order")
+                right.send_nowait(b"x")
+                # The message is there, and so is somebody to take one; but others came before.
+                with pytest.raises(trio.WouldBlock, match="others wait"):
+                    left.recv_nowait()
+                with pytest.raises(trio.WouldBlock, match="others wait"):
+                    left.send_nowait(b"now")
+            assert received == [b"x"]
+            left.send_nowait(b"now")
+            assert [await right.recv(), await right.recv()] == [b"waits", b"now"]
+
+    trio.run(main)
+
+
+def test_p02_what_does_not_wait_takes_no_edge_from_who_waits(context: Any, wait_for: Any) -> None:
+    """A stock socket's edge does go with a send; the task that waits is told all the same."""
+
+    async def main() -> None:
+        with context.socket(zmq.PAIR) as left, context.socket(zmq.PAIR) as right:
+            left.bind("tcp://127.0.0.1:*")
+            right.connect(left.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
+            await right.send(b"hello")
+            assert await left.recv() == b"hello"
+            await left.send(b"hello")
+            assert await right.recv() == b"hello"
+            received = []
+
+            async def receive() -> None:
+                received.append(await right.recv())
+
+            def edge() -> bool:
+                return bool(select.select([right.socket.getsockopt(zmq.FD)], [], [], 0)[0])
+
+            def sent() -> bool:
+                right.send_nowait(b"unrelated")
+                return not edge()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(receive)
+                await trio.testing.wait_all_tasks_blocked()
+                left.send_nowait(b"answer")
+                # From here to the end trio's loop does not run, and sees the descriptor only afterwards.
+                if isinstance(right.socket, zmq.Socket):
+                    wait_for(edge, "the edge")
+                    wait_for(sent, "the send that takes it")
+                else:
+                    right.send_nowait(b"unrelated")
+            assert received == [b"answer"]
 
     trio.run(main)
 
