@@ -16,6 +16,7 @@ from mqbridge.context_options import ContextOptions
 from mqbridge.engine.hub import Hub
 from mqbridge.errors import ZMQError
 from mqbridge.socket import Socket
+from mqbridge.weak_collection import WeakCollection
 from mqbridge.zap import Zap
 
 _OWN_NAMES = {member.name.lower(): member for member in ContextOption}
@@ -60,7 +61,7 @@ class Context:
             raise ZMQError(Errno.EINVAL, f"Context({io_threads!r}): io_threads is 0 or a positive number")
         self._terminated = False
         self._defaults: dict[int, Any] = {}
-        self._sockets: weakref.WeakSet[Socket] = weakref.WeakSet()
+        self._sockets: WeakCollection[Socket] = WeakCollection()
         self._shadows = bool(shadow)
         if not shadow:
             self._hub = Hub(ContextOptions(io_threads))
@@ -223,7 +224,7 @@ class Context:
 
     def destroy(self, linger: int | None = None) -> None:
         """Close all sockets with `linger` (ms, None: as each has it set), then terminate."""
-        for socket in list(self._sockets):
+        for socket in self._sockets:
             socket.close(linger)
         self.term()
 
@@ -231,7 +232,7 @@ class Context:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for socket in list(self._sockets):
+        for socket in self._sockets:
             if not socket.closed:
                 warnings.warn(f"unclosed socket {socket!r}", ResourceWarning, stacklevel=2, source=socket)
         self.destroy()

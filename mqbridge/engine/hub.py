@@ -6,7 +6,6 @@ Also here is what happens to every context of the process at a fork and at the i
 import atexit
 import errno
 import os
-import weakref
 from itertools import count
 from typing import Any
 
@@ -20,14 +19,14 @@ from mqbridge.engine.views import View
 from mqbridge.errors import ZMQError
 from mqbridge.pipes.signaler import Signaler
 from mqbridge.transports.inproc import Names
+from mqbridge.weak_collection import WeakCollection
 
 # The longest an exit is held up for messages that were sent but not written.
 _AT_EXIT = 1_000_000_000
 
 _hub_numbers = count(1)
 _driver_numbers = count(1)
-# By their numbers. A WeakSet cannot be gone through while another thread makes a context.
-_hubs: "weakref.WeakValueDictionary[int, Hub]" = weakref.WeakValueDictionary()
+_hubs: "WeakCollection[Hub]" = WeakCollection()
 
 
 class Hub:
@@ -50,7 +49,7 @@ class Hub:
         self._abandoned: list[Driver | View] = []
         self._pid = os.getpid()
         self._caretaker = self._make_caretaker()
-        _hubs[self.number] = self
+        _hubs.add(self)
 
     @property
     def flushes(self) -> bool:
@@ -193,7 +192,7 @@ class Hub:
 
 def all_hubs() -> list[Hub]:
     """Return the engines of all contexts of this process."""
-    return [hub for hub in [reference() for reference in _hubs.valuerefs()] if hub is not None]
+    return list(_hubs)
 
 
 # ---- fork and exit

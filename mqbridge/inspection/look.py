@@ -10,7 +10,6 @@ import os
 import platform
 import sys
 import time
-import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -26,13 +25,14 @@ from mqbridge.inspection.state import EndpointState, PeerState, Snapshot, Socket
 from mqbridge.pipes.pipe import Crossing, Pipe
 from mqbridge.transports.streams import peer_text
 from mqbridge.version import __version__
+from mqbridge.weak_collection import WeakCollection
 
 # So many peers are looked at while the lock is held.
 _AT_ONCE = 32
 _BEGAN = time.monotonic()
 
 # The contexts of inspection itself, which nobody wants to see.
-own_hubs: weakref.WeakSet[Any] = weakref.WeakSet()
+own_hubs: WeakCollection[Any] = WeakCollection()
 
 
 def snapshot(context: Any = None) -> Snapshot:

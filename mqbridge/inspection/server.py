@@ -26,6 +26,7 @@ from mqbridge.inspection.state import Snapshot
 from mqbridge.options import Options
 from mqbridge.transports import ipc
 from mqbridge.transports.endpoint import Endpoint, parse
+from mqbridge.weak_collection import WeakCollection
 
 #: What to send to the endpoint; the answer is a snapshot as JSON.
 REQUEST = b"snapshot"
@@ -34,7 +35,7 @@ REQUEST = b"snapshot"
 _LARGEST_QUESTION = 1024
 _LOOPBACK = ("127.", "[::1]", "::1", "localhost")
 
-_servers: weakref.WeakSet[Server] = weakref.WeakSet()
+_servers: WeakCollection[Server] = WeakCollection()
 
 
 class OwnContext(Context):
@@ -169,12 +170,12 @@ def serve(context: Any = None, endpoint: str = "") -> Server:
 
 
 def _after_fork_in_child() -> None:
-    for server in list(_servers):
+    for server in _servers:
         server.forked()
 
 
 def _at_exit() -> None:
-    for server in list(_servers):
+    for server in _servers:
         server.close()
 
 

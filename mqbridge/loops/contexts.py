@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from typing import Any, ClassVar, Generic, TypeVar
 
 from mqbridge.context import Context
 from mqbridge.loops.wrapped import WrappedSocket
+from mqbridge.weak_collection import WeakCollection
 
 _Socket = TypeVar("_Socket", bound=WrappedSocket)
 _Context = TypeVar("_Context", bound="WrappedContext[Any]")
@@ -43,7 +43,7 @@ class WrappedContext(Generic[_Socket]):
         own = object.__setattr__
         #: The ordinary context.
         own(self, "context", Context(context) if isinstance(context, int) else context)
-        own(self, "_sockets", weakref.WeakSet())
+        own(self, "_sockets", WeakCollection())
 
     def __init_subclass__(cls) -> None:
         # Each adapter has its own, and none is the ordinary one.
@@ -100,7 +100,7 @@ class WrappedContext(Generic[_Socket]):
     def destroy(self, linger: int | None = None) -> None:
         """Close all sockets with `linger` (ms, None: as each has it set), then terminate."""
         # A loop lets go of a descriptor before its number can be another file's (P24).
-        for socket in list(self._sockets):
+        for socket in self._sockets:
             socket.close(linger)
         self.context.destroy(linger)
 
@@ -109,6 +109,6 @@ class WrappedContext(Generic[_Socket]):
 
     def __exit__(self, *exc_info: object) -> None:
         # The ordinary context closes its sockets then, with a word about those that should have been closed.
-        for socket in list(self._sockets):
+        for socket in self._sockets:
             socket.release()
         self.context.__exit__(*exc_info)

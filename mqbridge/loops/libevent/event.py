@@ -121,7 +121,7 @@ class Event(RawEvent):
             _check_open(self.source, self._fd)
             self.base.add_file(self, self._fd)
         elif self.what & EV_SIGNAL:
-            if any(base.signals for base in list(bases) if base is not self.base):
+            if any(base.signals for base in bases if base is not self.base):
                 raise RuntimeError("another EventBase has signals pending, and libevent delivers them to one base only")
             self.base.signals.add(self)
         if lib.event_add(self.pointer, value) != 0:

@@ -15,6 +15,7 @@ from typing import Any
 
 from mqbridge.loops.libevent.library import ffi, lib
 from mqbridge.loops.sockets import close_descriptor
+from mqbridge.weak_collection import WeakCollection
 
 _numbers = itertools.count(1)
 
@@ -160,7 +161,7 @@ def _need_descriptors(count: int) -> None:
 
 
 #: All that there are.
-bases: weakref.WeakSet[Any] = weakref.WeakSet()
+bases: WeakCollection[Any] = WeakCollection()
 
 # Those that libevent may call.
 _events: dict[int, weakref.ref[RawEvent]] = {}
