@@ -7,6 +7,7 @@ import gc
 import os
 import runpy
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -102,6 +103,15 @@ def pool() -> Iterator[ThreadPoolExecutor]:
     """Threads. What runs in them has a limit for each wait."""
     with ThreadPoolExecutor(8) as threads:
         yield threads
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads that take turns as often as the interpreter allows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 @pytest.fixture

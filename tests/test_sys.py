@@ -401,15 +401,6 @@ def test_who_waits_for_a_lock_gets_it_after_the_release(twin: ModuleType) -> Non
     assert not lock.held()
 
 
-@pytest.fixture
-def eager_threads() -> Iterator[None]:
-    """Threads that take turns as often as the interpreter allows."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
 def test_a_lock_locks(twin: ModuleType, eager_threads: None) -> None:
     lock = twin.Lock()
     count = 0

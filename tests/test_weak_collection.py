@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import sys
 import threading
 import weakref
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,15 +18,6 @@ class Thing:
         return True
 
     __hash__ = None  # type: ignore[assignment]
-
-
-@pytest.fixture
-def many_switches() -> Iterator[None]:
-    """Threads take turns as often as they can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 def test_it_knows_who_is_there_in_their_order() -> None:
@@ -84,7 +73,7 @@ def test_a_weak_set_would_not_do() -> None:
             known.add(things[2])
 
 
-def test_threads_add_while_it_is_gone_through(many_switches: None) -> None:
+def test_threads_add_while_it_is_gone_through(eager_threads: None) -> None:
     known: WeakCollection[Thing] = WeakCollection()
     over = threading.Event()
 

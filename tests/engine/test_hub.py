@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -227,7 +226,7 @@ def test_a_collected_context_takes_its_sockets_along(
     wait_for(lambda: not new_threads(), "the end of the thread")
 
 
-def test_all_are_found_while_another_thread_makes_some(no_descriptor_leak: None) -> None:
+def test_all_are_found_while_another_thread_makes_some(eager_threads: None, no_descriptor_leak: None) -> None:
     """A fork, the exit and inspection ask for them at any moment."""
     kept = [mqbridge.Context(io_threads=0) for _ in range(50)]
     over = threading.Event()
@@ -237,8 +236,6 @@ def test_all_are_found_while_another_thread_makes_some(no_descriptor_leak: None)
             mqbridge.Context(io_threads=0).term()
 
     maker = threading.Thread(target=make)
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
     maker.start()
     try:
         for _ in range(2000):
@@ -246,6 +243,5 @@ def test_all_are_found_while_another_thread_makes_some(no_descriptor_leak: None)
     finally:
         over.set()
         maker.join()
-        sys.setswitchinterval(before)
         for context in kept:
             context.term()

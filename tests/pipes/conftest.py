@@ -6,7 +6,7 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 
 import pytest
@@ -33,16 +33,7 @@ def readable() -> Callable[..., bool]:
 
 
 @pytest.fixture
-def busy_switching() -> Iterator[None]:
-    """Lets the interpreter change threads as often as it can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.fixture
-def together(scaled: Callable[[float], float], busy_switching: None) -> Callable[..., None]:
+def together(scaled: Callable[[float], float], eager_threads: None) -> Callable[..., None]:
     """A function that runs others in a thread each, and raises what they raise."""
 
     def run(*bodies: Callable[[], None]) -> None:
