@@ -139,7 +139,7 @@ def test_unsent_messages_are_dropped_after_linger(io_threads: int, linger: int, 
     began = time.monotonic()
     doing = Doing(context.term).done()
     elapsed = time.monotonic() - began
-    assert elapsed < 5
+    assert elapsed < 20
     if linger:
         assert elapsed > 0.05
     # A RuntimeWarning, which is an error here, says what was dropped; with a linger of 0 that was asked for.
@@ -161,7 +161,7 @@ def test_messages_a_peer_does_not_read_are_dropped_after_linger(io_threads: int,
     push.close(linger=linger)
     began = time.monotonic()
     Doing(sending.term).done()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     pull.close()
     term(receiving)
 

@@ -422,7 +422,7 @@ def test_select(zmq_like: Any, pair: Pair, pipe: Pipe, ms: int) -> None:
 def test_select_takes_seconds(zmq_like: Any, pull: Any, scaled: Scaled) -> None:
     began = time.monotonic()
     assert zmq_like.select([pull], [], [], scaled(0.05)) == ([], [], [])
-    assert scaled(0.045) <= time.monotonic() - began < scaled(2)
+    assert scaled(0.045) <= time.monotonic() - began < scaled(20)
 
 
 def test_select_without_a_timeout(zmq_like: Any, pair: Pair, pool: ThreadPoolExecutor) -> None:

@@ -386,7 +386,7 @@ def test_p20_timeouts(library: ModuleType, make: Make, scaled: Scaled, what: str
         socket.recv() if what == "recv" else socket.send(b"x")
     elapsed = time.monotonic() - began
     assert caught.value.errno == errno.EAGAIN
-    assert milliseconds / 1000 - 0.002 <= elapsed < scaled(2)
+    assert milliseconds / 1000 - 0.002 <= elapsed < scaled(20)
 
 
 def test_p20_a_message_in_time_is_received(library: ModuleType, make: Make) -> None:
@@ -675,7 +675,7 @@ def test_polls_timeout_is_milliseconds(make: Make, scaled: Scaled, milliseconds:
     socket = make("PULL")
     began = time.monotonic()
     assert socket.poll(milliseconds) == 0
-    assert 0.045 <= time.monotonic() - began < scaled(2)
+    assert 0.045 <= time.monotonic() - began < scaled(20)
 
 
 @pytest.mark.parametrize("forever", [None, -1])
@@ -716,7 +716,7 @@ def test_p37_poll_survives_a_signal(ours: Make, scaled: Scaled) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert seen
-    assert 0.145 <= elapsed < scaled(3)
+    assert 0.145 <= elapsed < scaled(20)
 
 
 class Interrupted(Exception):

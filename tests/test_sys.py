@@ -1442,7 +1442,7 @@ def test_a_wait_ends_in_time_and_not_before(
         assert wait(timeout) == []
         elapsed = time.monotonic_ns() - began
         # The kernel counts in milliseconds: rounded up, or a short wait would spin.
-        assert timeout * 0.95 <= elapsed < timeout + scaled(1) * 1000 * MILLISECOND
+        assert timeout * 0.95 <= elapsed < timeout + scaled(20) * 1000 * MILLISECOND
         if milliseconds < 1:
             assert elapsed > 0.8 * MILLISECOND
 

@@ -273,7 +273,7 @@ def test_timeouts(make: Make, selector: Selector, scaled: Scaled) -> None:
         began = time.monotonic()
         assert selector.select(timeout) == []
         took = time.monotonic() - began
-        assert least * 0.9 <= took < least + scaled(2)
+        assert least * 0.9 <= took < least + scaled(20)
 
 
 def test_a_timeout_does_not_wait_for_what_is_ready(connect: Pair, selector: Selector, scaled: Scaled) -> None:
@@ -282,7 +282,7 @@ def test_a_timeout_does_not_wait_for_what_is_ready(connect: Pair, selector: Sele
     began = time.monotonic()
     assert reported(selector, left, scaled(30)) == EVENT_WRITE
     assert reported(selector, left, None) == EVENT_WRITE
-    assert time.monotonic() - began < scaled(5)
+    assert time.monotonic() - began < scaled(20)
 
 
 def test_files_and_sockets_side_by_side(connect: Pair, selector: Selector, pipe: Pipe, limit: float) -> None:

@@ -136,7 +136,7 @@ def keyboard_interrupt_arrives() -> None:
                 wait()
                 raise AssertionError("there was nothing to wait for")
             except KeyboardInterrupt:
-                assert time.monotonic() - began < 3
+                assert time.monotonic() - began < 20
             timer.join()
         push.connect(pull.get_string(mqbridge.LAST_ENDPOINT))
         push.send(b"after all")
