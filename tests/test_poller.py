@@ -372,7 +372,7 @@ def test_p37_a_signal_leaves_the_deadline(poller: Any, pull: Any, scaled: Scaled
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert calls == [1]
-    assert scaled(0.18) <= took < scaled(2)
+    assert scaled(0.18) <= took < scaled(20)
 
 
 def test_p37_keyboard_interrupt_arrives(poller: Any, pull: Any, scaled: Scaled, library: str) -> None:

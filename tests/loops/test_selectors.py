@@ -761,7 +761,7 @@ def test_p37_a_signal_leaves_the_deadline(
     timer.join()
     assert len(calls) == 1
     assert calls[0] < ended
-    assert scaled(0.18) <= ended - began < scaled(2)
+    assert scaled(0.18) <= ended - began < scaled(20)
 
 
 def test_p37_keyboard_interrupt_arrives_and_nothing_is_lost(

@@ -113,7 +113,7 @@ def signal_runs_during_recv() -> None:
             except mqbridge.Again:
                 elapsed = time.monotonic() - began
             signal.setitimer(signal.ITIMER_REAL, 0)
-            # Had they run after the wait only, it would be one for all. Had each made it longer, it would not have ended.
+            # After the wait there would be one for all. Had each made it longer, it would not have ended.
             assert len(ran) >= 2, ran
             assert elapsed > 0.55, elapsed
 
