@@ -82,12 +82,8 @@ def wait_for(items: list[tuple[Any, int]], timeout: float | None) -> list[tuple[
     files = [(item, flags, _file_number(item)) for item, flags in items if not isinstance(item, Socket)]
     while True:
         waiting: list[tuple[Any, int]] = []
-        found: list[tuple[Any, int]] = []
         try:
-            for item, flags, driver in sockets:
-                ready = driver.begin_wait(flags, waiting)
-                if ready:
-                    found.append((item, ready))
+            found = _begin(sockets, waiting)
             watched = [(driver.pollset.fd, _sys.READ) for driver, _ in waiting]
             wanted = [(fd, sum(bits & 7 for bits, flag in _FILE_BITS if flags & flag)) for _, flags, fd in files]
             answers = dict(_sys.poll(watched + wanted, 0 if found else remaining))
@@ -111,6 +107,17 @@ def wait_for(items: list[tuple[Any, int]], timeout: float | None) -> list[tuple[
             if remaining <= 0:
                 # What the last sleep ended for may have made a socket ready.
                 return _look(sockets)
+
+
+def _begin(sockets: list[tuple[Any, int, Any]], waiting: list[tuple[Any, int]]) -> list[tuple[Any, int]]:
+    """Return what is ready; what is not is noted in `waiting`."""
+    # A function, since CPython 3.13 leaves the way back from an `if` to its loop out of the `try` around them.
+    found: list[tuple[Any, int]] = []
+    for item, flags, driver in sockets:
+        ready = driver.begin_wait(flags, waiting)
+        if ready:
+            found.append((item, ready))
+    return found
 
 
 def _end(waiting: list[tuple[Any, int]]) -> None:

@@ -412,6 +412,8 @@ class Driver(Upkeep):
 
         After a 0 the poller sleeps on `pollset.fd`, and then calls `end_wait` of the last one in `waiting`, for each.
         """
+        # An enumeration's `&` is made of many steps, interpreted.
+        mask = int(mask)
         self.enter()
         try:
             found = self._events() & mask

@@ -17,8 +17,8 @@ cdef class Wakeups:
     cdef list _views
     cdef object _recv_level
     cdef object _send_level
-    cdef Py_ssize_t _in_waiters
-    cdef Py_ssize_t _out_waiters
+    cdef readonly Py_ssize_t _in_waiters
+    cdef readonly Py_ssize_t _out_waiters
     cdef Py_ssize_t _observed
 
     cdef bint _ready_in(self) except -1

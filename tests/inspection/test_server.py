@@ -208,7 +208,7 @@ context.term()
     reader, writer = os.pipe()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM.format(body=body), endpoint],
+            [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", PROGRAM.format(body=body), endpoint],
             stdin=reader,
             capture_output=True,
             text=True,

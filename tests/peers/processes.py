@@ -167,7 +167,8 @@ def a_handler_that_raises_leaves_no_waiter() -> None:
                 poller.poll(0)
         except Stop:
             continue
-    assert pull._driver.waiters == 0
+    driver = pull._driver
+    assert (driver.waiters, driver._in_waiters, driver._out_waiters) == (0, 0, 0)
     pull.close(0)
     context.term()
 
