@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Barrier
 from typing import Any
 
 from echo import client
@@ -36,7 +37,9 @@ def serve(context: Any, endpoint: str, forward: Callable[[Any, Any], None]) -> N
     ):
         frontend.bind(endpoint)
         backend.bind(BACKEND)
-        workers = [threads.submit(worker, context) for _ in range(WORKERS)]
+        ready = Barrier(WORKERS + 1)
+        workers = [threads.submit(worker, context, ready) for _ in range(WORKERS)]
+        ready.wait()
         print("server: bound to", frontend.LAST_ENDPOINT.decode())
         with suppress(zmq.ContextTerminated):
             forward(frontend, backend)
@@ -57,7 +60,7 @@ def forward(frontend: Any, backend: Any) -> None:
                 frontend.send_multipart(backend.recv_multipart())
 
 
-def worker(context: Any) -> int:
+def worker(context: Any, ready: Barrier) -> int:
     """Answer requests until the context is terminated; return how many it were.
 
     A thread makes its own sockets, and shares only the context.
@@ -65,6 +68,7 @@ def worker(context: Any) -> int:
     answered = 0
     with context.socket(zmq.REP) as socket, suppress(zmq.ContextTerminated):
         socket.connect(BACKEND)
+        ready.wait()
         while True:
             socket.send_multipart(socket.recv_multipart())
             answered += 1

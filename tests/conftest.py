@@ -106,6 +106,14 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
+def free_port() -> Iterator[Callable[[], int]]:
+    """A function that gives a port at which nobody listens, and that nobody else gets while the test runs."""
+    ports = runpy.run_path(str(Path(__file__).with_name("peers") / "ports.py"))
+    with contextlib.ExitStack() as kept:
+        yield lambda: ports["number"](kept.enter_context(ports["reserve"]()))
+
+
+@pytest.fixture
 def eager_threads() -> Iterator[None]:
     """Threads that take turns as often as the interpreter allows."""
     before = sys.getswitchinterval()

@@ -437,7 +437,9 @@ def test_p03_other_calls_leave_the_edge(pair: Pair, limit: float, seen: bool) ->
         assert readable(fd, limit)
         operation(pull)
         assert readable(fd, limit), name
-        assert pull.getsockopt(EVENTS) == POLLIN, name
+        while not pull.getsockopt(EVENTS) & POLLIN:
+            # That edge was a dial's. The message makes its own.
+            assert readable(fd, limit), name
         assert pull.recv(DONTWAIT) == b"message"
 
 
@@ -874,6 +876,8 @@ def test_p27_a_loops_view_outlives_the_socket(pair: Pair) -> None:
 @pytest.mark.parametrize("mask", [select.EPOLLIN, select.EPOLLIN | select.EPOLLET], ids=["level", "edge"])
 def test_p24_the_number_serves_another_file(pair: Pair, limit: float, mask: int) -> None:
     """Closed while an epoll watches it: the number's next owner has its own watch, and only its own events."""
+    # Before, lest they get the number by themselves.
+    ends = os.pipe()
     push, pull = pair(PUSH, PULL)
     push.send(b"unread")
     fd = pull.getsockopt(FD)
@@ -882,7 +886,6 @@ def test_p24_the_number_serves_another_file(pair: Pair, limit: float, mask: int)
     assert epoll.poll(limit)
     pull.close()
     assert epoll.poll(0) == []
-    ends = os.pipe()
     reused = os.dup2(ends[0], fd)
     try:
         epoll.register(reused, mask)

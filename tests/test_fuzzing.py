@@ -107,7 +107,7 @@ HANGS = """
 import sys
 from pathlib import Path
 from fuzzing import run
-run.PATIENCE = 0.01
+run.PATIENCE = 1
 def hangs(script):
     while True:
         script.byte()

@@ -99,17 +99,12 @@ def is_of_the_wrong_type(handle: system.socket) -> None:
 
 
 def is_silent_after_half_a_greeting(handle: system.socket) -> None:
-    began = time.monotonic()
     handle.sendall(GREETING[:20])
     read_to_the_end(handle)
-    # HANDSHAKE_IVL is 200 ms.
-    assert 0.15 < time.monotonic() - began < 10
 
 
 def is_silent_from_the_beginning(handle: system.socket) -> None:
-    began = time.monotonic()
     read_to_the_end(handle)
-    assert 0.15 < time.monotonic() - began < 10
 
 
 def closes_after_half_a_greeting(handle: system.socket) -> None:
@@ -193,6 +188,9 @@ HOSTILE: list[Act] = [
     sends_broken_commands,
 ]
 
+# HANDSHAKE_IVL, 200 ms, ends their connections, and nothing before; three of them.
+PATIENCE_WITH = dict.fromkeys((is_silent_after_half_a_greeting, is_silent_from_the_beginning), 0.58)
+
 
 def good_stream(push: mqbridge.Socket, pull: mqbridge.Socket, first: int) -> int:
     """Send fifty messages through the well-behaved peer, and receive exactly these; return the next number."""
@@ -210,10 +208,12 @@ def test_a_bound_socket_with_a_peer_that(make: Make, act: Act) -> None:
     push = make(mqbridge.PUSH)
     push.connect(endpoint_of(pull))
     number = good_stream(push, pull, 0)
+    began = time.monotonic()
     for _ in range(3):
         with system.create_connection(address_of(pull), timeout=20) as handle:
             act(handle)
         number = good_stream(push, pull, number)
+    assert time.monotonic() - began >= PATIENCE_WITH.get(act, 0)
     assert not pull.poll(20)
 
 
@@ -226,6 +226,7 @@ def test_a_connecting_socket_with_a_peer_that(make: Make, act: Act) -> None:
     number = good_stream(push, pull, 0)
     with system.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
+        began = time.monotonic()
         pull.connect(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
         for _ in range(3):
             # Whatever the peer does, it is dialled again.
@@ -234,6 +235,7 @@ def test_a_connecting_socket_with_a_peer_that(make: Make, act: Act) -> None:
                 handle.settimeout(20)
                 act(handle)
             number = good_stream(push, pull, number)
+    assert time.monotonic() - began >= PATIENCE_WITH.get(act, 0)
     assert not pull.poll(20)
 
 

@@ -147,17 +147,9 @@ def test_a_pair_talks_both_ways_at_once(make: Make, peer: Start, we_bind: bool) 
 # ---- who comes first
 
 
-def free_port() -> str:
-    """Return an endpoint that nobody has bound; loopback gives a port just freed to nobody else for a while."""
-    with system.socket() as handle:
-        handle.setsockopt(system.SOL_SOCKET, system.SO_REUSEADDR, 1)
-        handle.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{handle.getsockname()[1]}"
-
-
-def test_we_connect_and_send_before_pyzmq_binds(make: Make, peer: Start) -> None:
+def test_we_connect_and_send_before_pyzmq_binds(make: Make, peer: Start, free_port: Callable[[], int]) -> None:
     socket = make(mqbridge.PUSH, reconnect_ivl=20)
-    endpoint = free_port()
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     socket.connect(endpoint)
     # As many as the queue takes while nobody is there.
     send_range(socket, 0, 1000)
@@ -168,10 +160,12 @@ def test_we_connect_and_send_before_pyzmq_binds(make: Make, peer: Start) -> None
     assert other.hear("verdict") == ""
 
 
-def test_a_queue_full_of_large_messages_gets_going_when_the_peer_appears(make: Make, peer: Start) -> None:
+def test_a_queue_full_of_large_messages_gets_going_when_the_peer_appears(
+    make: Make, peer: Start, free_port: Callable[[], int]
+) -> None:
     """The kernel takes less than the first message: what was full before the connection is told of room after it."""
     socket = make(mqbridge.PUSH, reconnect_ivl=20, sndhwm=2)
-    endpoint = free_port()
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     socket.connect(endpoint)
     head = message(7_777)
     assert len(head[0]) > 2**22
@@ -186,8 +180,8 @@ def test_a_queue_full_of_large_messages_gets_going_when_the_peer_appears(make: M
     assert other.hear("verdict") == ""
 
 
-def test_pyzmq_connects_and_sends_before_we_bind(make: Make, peer: Start) -> None:
-    endpoint = free_port()
+def test_pyzmq_connects_and_sends_before_we_bind(make: Make, peer: Start, free_port: Callable[[], int]) -> None:
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     other = peer("push", connect=[endpoint], first=0, last=900)
     assert other.hear("sent") == 900
     socket = make(mqbridge.PULL)
@@ -196,8 +190,8 @@ def test_pyzmq_connects_and_sends_before_we_bind(make: Make, peer: Start) -> Non
     assert other.hear("closed")
 
 
-def test_a_question_asked_before_the_answerer_is_there(make: Make, peer: Start) -> None:
-    endpoint = free_port()
+def test_a_question_asked_before_the_answerer_is_there(make: Make, peer: Start, free_port: Callable[[], int]) -> None:
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     socket = make(mqbridge.REQ, reconnect_ivl=20)
     socket.connect(endpoint)
     socket.send(b"anybody there?")
@@ -271,9 +265,11 @@ class Streams:
 
 
 @both_bind
-def test_a_pyzmq_pusher_that_is_killed_does_no_harm(make: Make, peer: Start, we_bind: bool) -> None:
+def test_a_pyzmq_pusher_that_is_killed_does_no_harm(
+    make: Make, peer: Start, free_port: Callable[[], int], we_bind: bool
+) -> None:
     socket = make(mqbridge.PULL, rcvtimeo=20_000, reconnect_ivl=20)
-    endpoint = ANYWHERE if we_bind else free_port()
+    endpoint = ANYWHERE if we_bind else f"tcp://127.0.0.1:{free_port()}"
     (socket.bind if we_bind else socket.connect)(endpoint)
     where = {"connect": [endpoint_of(socket)]} if we_bind else {"bind": [endpoint]}
     streams = Streams()
@@ -288,9 +284,11 @@ def test_a_pyzmq_pusher_that_is_killed_does_no_harm(make: Make, peer: Start, we_
 
 
 @both_bind
-def test_a_pyzmq_puller_that_is_killed_loses_only_what_it_had(make: Make, peer: Start, we_bind: bool) -> None:
+def test_a_pyzmq_puller_that_is_killed_loses_only_what_it_had(
+    make: Make, peer: Start, free_port: Callable[[], int], we_bind: bool
+) -> None:
     socket = make(mqbridge.PUSH, sndtimeo=30_000, reconnect_ivl=20)
-    endpoint = ANYWHERE if we_bind else free_port()
+    endpoint = ANYWHERE if we_bind else f"tcp://127.0.0.1:{free_port()}"
     (socket.bind if we_bind else socket.connect)(endpoint)
     where = {"connect": [endpoint_of(socket)]} if we_bind else {"bind": [endpoint]}
     stop = threading.Event()
@@ -343,9 +341,9 @@ def test_we_are_killed_and_start_again(peer: Start) -> None:
 
 
 def test_a_requester_survives_the_restart_of_its_answerer(
-    make: Make, peer: Start, wait_for: Callable[..., None]
+    make: Make, peer: Start, wait_for: Callable[..., None], free_port: Callable[[], int]
 ) -> None:
-    endpoint = free_port()
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     socket = make(mqbridge.REQ, immediate=1, reconnect_ivl=20, sndtimeo=20_000, rcvtimeo=20_000)
     socket.connect(endpoint)
     for _ in range(3):
@@ -401,6 +399,8 @@ def test_one_pusher_deals_to_several_endpoints(make: Make, peer: Start) -> None:
     while others[-1].is_silent():
         socket.send_multipart(message(last))
         last += 1
+        # No queue is full, so that it stays each one's turn.
+        time.sleep(0.001)
     send_range(socket, last, last + 3_000)
     # Dealt in turn: one for each.
     for _ in others:
@@ -470,19 +470,19 @@ def test_a_message_above_pyzmqs_maxmsgsize_does_not_block_those_behind_it(make: 
         pass
 
 
-def test_reconnecting_backs_off_and_then_succeeds(make: Make, peer: Start) -> None:
-    with system.socket() as listener:
-        listener.setsockopt(system.SOL_SOCKET, system.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+def test_reconnecting_backs_off_and_then_succeeds(make: Make, peer: Start, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    endpoint = f"tcp://127.0.0.1:{port}"
+    with system.create_server(("127.0.0.1", port)) as listener:
         listener.settimeout(20)
-        endpoint = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         socket = make(mqbridge.PUSH, reconnect_ivl=20, reconnect_ivl_max=160)
         socket.connect(endpoint)
         times = []
         for _ in range(7):
-            listener.accept()[0].close()
+            handle, _ = listener.accept()
+            # The next pause begins after this.
             times.append(time.monotonic())
+            handle.close()
     pauses = [later - earlier for earlier, later in pairwise(times)]
     # RECONNECT_IVL doubles up to its maximum, and up to RECONNECT_IVL more is added by chance.
     for pause, least in zip(pauses, (0.020, 0.040, 0.080, 0.160, 0.160, 0.160), strict=True):

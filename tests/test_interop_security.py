@@ -365,12 +365,14 @@ def test_what_was_not_written_is_encrypted_afresh(libraries: dict[str, Library])
     for number in range(50):
         client.send(b"%d" % number)
     second = theirs.socket("PULL", OPTIONS["curve"][0])
-    for _ in range(100):
+    for _ in range(500):
         try:
             second.bind(endpoint)
             break
         except zmq.ZMQError:
             threading.Event().wait(0.02)
+    else:
+        pytest.fail(f"{endpoint} is not free")
     assert [second.recv() for _ in range(50)] == [b"%d" % number for number in range(50)]
 
 

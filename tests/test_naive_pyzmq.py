@@ -58,12 +58,12 @@ def pair(request: pytest.FixtureRequest, make: Make) -> Pair:
 
 
 @pytest.fixture
-def hangs(scaled: Scaled) -> Hangs:
+def hangs(scaled: Scaled, wait_for: WaitFor) -> Hangs:
     """A function that shows that a loop which waits for a socket's FD sleeps, and that there is work for it."""
 
     def show(socket: zmq.Socket[bytes], wanted: int = zmq.POLLIN, way: str = "poll") -> None:
         assert not wait(socket.getsockopt(zmq.FD), scaled(0.1), way), "FD is readable: no edge was lost"
-        assert socket.getsockopt(zmq.EVENTS) & wanted, "nothing is there: the loop sleeps rightly"
+        wait_for(lambda: socket.getsockopt(zmq.EVENTS) & wanted, "what is there, while the loop sleeps")
 
     return show
 

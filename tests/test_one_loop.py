@@ -107,7 +107,8 @@ def in_selectors(server: Server) -> None:
                         if event.event == Event.DISCONNECTED:
                             selector.unregister(proxy.fileno())
                         over = server.told(event)
-                    else:
+                    elif key.fileobj in selector.get_map():
+                        # The proxy may have been unregistered just now.
                         key.data()
             selector.unregister(server.auth.zap_socket)
             selector.unregister(monitor)

@@ -383,8 +383,8 @@ def test_p37_keyboard_interrupt_arrives(poller: Any, pull: Any, scaled: Scaled, 
     try:
         poller.register(pull, POLLIN)
         timer = threading.Timer(scaled(0.05), os.kill, (os.getpid(), signal.SIGUSR1))
-        timer.start()
         with pytest.raises(KeyboardInterrupt):
+            timer.start()
             poller.poll(None)
         timer.join()
     finally:

@@ -24,6 +24,7 @@ import mqbridge
 sys.path.append(str(Path(__file__).resolve().parent / "peers"))
 peer_messages = importlib.import_module("peer_messages")
 peer_process = importlib.import_module("peer_process")
+ports = importlib.import_module("ports")
 raw_peer = importlib.import_module("raw_peer")
 message, number_of = peer_messages.message, peer_messages.number_of
 
@@ -43,6 +44,7 @@ class Stage:
         self.we_bind = we_bind
         self.made: list[Any] = []
         self.started: list[Any] = []
+        self.kept: list[system.socket] = []
         self.where: dict[str, list[str]] = {}
 
     def socket(self, kind: str, **options: Any) -> Any:
@@ -56,7 +58,8 @@ class Stage:
             made.bind(ANYWHERE)
             self.where = {"connect": [made.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()]}
         else:
-            endpoint = free_port()
+            self.kept.append(ports.reserve())
+            endpoint = f"tcp://127.0.0.1:{ports.number(self.kept[-1])}"
             made.connect(endpoint)
             self.where = {"bind": [endpoint]}
         return made
@@ -71,16 +74,8 @@ class Stage:
         for socket in self.made:
             socket.close(0)
         self.context.term()
-        for one in self.started:
+        for one in (*self.started, *self.kept):
             one.close()
-
-
-def free_port() -> str:
-    """Return an endpoint that nobody has bound; loopback gives a port just freed to nobody else for a while."""
-    with system.socket() as handle:
-        handle.setsockopt(system.SOL_SOCKET, system.SO_REUSEADDR, 1)
-        handle.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{handle.getsockname()[1]}"
 
 
 @pytest.fixture(params=["pyzmq restarts", "we restart"])

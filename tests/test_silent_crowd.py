@@ -25,4 +25,4 @@ def test_a_real_client_gets_through(mechanism: str, says: int, limit: int) -> No
         pytest.skip("PyNaCl is not installed: mqbridge[curve]")
     (found,) = run_alone("silent_crowd.py", mechanism, count=2000, says=says, limit=limit)
     assert found["connections"] <= min(513, limit)
-    assert found["milliseconds"] < 5_000
+    assert found["milliseconds"] < 20_000

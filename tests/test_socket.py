@@ -738,8 +738,8 @@ def test_p37_an_exception_of_a_signal_handler_arrives(make: Make, call: str) -> 
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.03)
         with pytest.raises(Interrupted):
+            signal.setitimer(signal.ITIMER_REAL, 0.03)
             calls[call]()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1059,7 +1059,8 @@ def test_a_message_is_put_where_the_flusher_writes(flushed_wire: MakeWire) -> No
         sent += head + body
     assert receive_exactly(wire.peer, len(sent)) == sent
     put_and_schedule(wire, b"--", b"")
-    assert wire.stream.put_frame(b"x" * 255) in (259, 257)
+    # -1 if it has written already.
+    assert wire.stream.put_frame(b"x" * 255) in (259, 257, -1)
     with pytest.raises(ValueError, match="16384 bytes; the most are 16383"):
         wire.stream.put_frame(b"x" * 16384)
     wire.stream.hold(b"h", b"held")
@@ -1138,16 +1139,16 @@ def line_of(process: subprocess.Popen[str]) -> str:
 def keep_the_gil(duration: float) -> Callable[[], object]:
     """Return a call of about that many seconds into C code that never lets go of the GIL."""
     numbers = [random.random() for _ in range(20_000)]
-    began = time.monotonic()
+    began = time.thread_time()
     sorted(numbers)
-    numbers *= max(1, int(duration / (time.monotonic() - began)))
+    numbers *= max(1, int(duration / (time.thread_time() - began)))
     random.shuffle(numbers)
     return lambda: sorted(numbers)
 
 
 def test_p44_bytes_leave_while_a_c_call_keeps_the_gil(flushed_wire: MakeWire, scaled: Scaled) -> None:
     wire = flushed_wire()
-    call = keep_the_gil(scaled(0.25))
+    call = keep_the_gil(scaled(1))
     with in_other_process(wire, NOTE_ARRIVAL, 5, 5) as peer:
         assert line_of(peer) == "ready"
         # Without being scheduled they do not leave: the call does keep the GIL, and nobody else writes.
@@ -1532,7 +1533,7 @@ def test_p37_a_signal_handler_that_raises_ends_the_wait(
     def interrupt(*_: object) -> None:
         raise Interrupted
 
-    with alarm(interrupt, 0.02), pytest.raises(Interrupted):
+    with pytest.raises(Interrupted), alarm(interrupt, 0.02):
         calls[call]()
 
 
@@ -1665,7 +1666,8 @@ def test_a_timer(twin: ModuleType, timer: int) -> None:
     assert not is_readable(timer)
     began = time.monotonic_ns()
     twin.timerfd_arm(timer, 20 * MILLISECOND)
-    assert not is_readable(timer)
+    early = is_readable(timer)
+    assert not early or time.monotonic_ns() - began >= 20 * MILLISECOND
     assert is_readable(timer, 10)
     assert time.monotonic_ns() - began >= 20 * MILLISECOND
 

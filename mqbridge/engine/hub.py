@@ -120,8 +120,12 @@ class Hub:
 
     def close_abandoned(self) -> None:
         """Close the sockets and views that were garbage-collected."""
-        while self._abandoned:
-            what = self._abandoned.pop()
+        while True:
+            try:
+                what = self._abandoned.pop()
+            except IndexError:
+                # There is none, or another thread had the last one.
+                return
             if isinstance(what, View):
                 what.close()
             else:

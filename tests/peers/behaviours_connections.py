@@ -62,7 +62,7 @@ def tcp_unbinds(world: World) -> Facts:
         world.outcome(push.send, b"x", world.zmq.DONTWAIT)
         return bool(other.poll(5))
 
-    yield "the connection goes to the other", world.until(other_has_it, 1)
+    yield "the connection goes to the other", world.until(other_has_it)
 
 
 @scenario

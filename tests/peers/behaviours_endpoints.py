@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 from behaviours_world import Facts, World, scenario
+from ports import number, reserve
 
 # FREE is a port that nobody uses.
 _MALFORMED = (
@@ -216,8 +217,10 @@ def random_ports(world: World) -> Facts:
     yield "a transport that is none", world.outcome(socket.bind_to_random_port, "nothing://x")
 
 
+_kept: list[system.socket] = []
+
+
 def free_port() -> int:
-    """Return a port that nobody uses."""
-    with system.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """Return a port that nobody uses, and nobody else gets before the end of the program."""
+    _kept.append(reserve())
+    return number(_kept[-1])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import socket as system
 import warnings
 
+from behaviours_endpoints import free_port
 from behaviours_world import Facts, World, scenario
 
 
@@ -77,8 +77,7 @@ def linger_without_a_peer(world: World) -> Facts:
 def linger_for_ever(world: World) -> Facts:
     """With LINGER = -1 term waits for the peer."""
     zmq = world.zmq
-    with system.create_server(("127.0.0.1", 0)) as free:
-        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     context = zmq.Context()
     push = context.socket(zmq.PUSH)
     push.linger = -1

@@ -224,7 +224,7 @@ def pair_takes_one_tcp(world: World) -> Facts:
     first.send(b"first again")
     yield "then", world.receive(bound)
     first.close()
-    yield "when the first has left", world.until(lambda: _sends(world, second) and bound.poll(20), 1)
+    yield "when the first has left", world.until(lambda: _sends(world, second) and bound.poll(20))
 
 
 def _sends(world: World, socket: Any) -> bool:

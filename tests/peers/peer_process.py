@@ -111,7 +111,7 @@ class Peer:
         self.process.wait()
 
 
-def run_alone(program: str, role: str, patience: float = PATIENCE / 2, **settings: Any) -> list[dict[str, Any]]:
+def run_alone(program: str, role: str, patience: float = 2 * PATIENCE, **settings: Any) -> list[dict[str, Any]]:
     """Run a program to its end, which must be a good one; return all it said."""
     # Files, not pipes: a forked child that hangs must not keep this process waiting for the end of a pipe.
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaints:

@@ -233,5 +233,5 @@ def main(role: str, settings: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(PATIENCE, exit=True)
+    faulthandler.dump_traceback_later(3 * PATIENCE, exit=True)
     main(sys.argv[1], json.loads(sys.argv[2]))

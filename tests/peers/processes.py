@@ -130,9 +130,9 @@ def keyboard_interrupt_arrives() -> None:
         pull.bind(ANYWHERE)
         for wait in (pull.recv, pull.poll, lambda: lonely.send(b"x"), lambda: mqbridge.select([pull], [], [])):
             timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-            timer.start()
             began = time.monotonic()
             try:
+                timer.start()
                 wait()
                 raise AssertionError("there was nothing to wait for")
             except KeyboardInterrupt:
@@ -182,8 +182,11 @@ def a_handler_that_raises_leaves_no_lock() -> None:
     class Stop(Exception):
         pass
 
+    striking = False
+
     def stop(*_: Any) -> None:
-        raise Stop
+        if striking:
+            raise Stop
 
     signal.signal(signal.SIGALRM, stop)
     moments = random.Random(37)
@@ -200,6 +203,7 @@ def a_handler_that_raises_leaves_no_lock() -> None:
         for _ in range(40):
             with contextlib.suppress(Stop):
                 try:
+                    striking = True
                     # Python swallows an exception in a weak reference's callback: hence again.
                     signal.setitimer(signal.ITIMER_REAL, moments.uniform(2e-5, 3e-3), 0.02)
                     while True:
@@ -216,6 +220,7 @@ def a_handler_that_raises_leaves_no_lock() -> None:
                         with contextlib.suppress(mqbridge.Again):
                             other.recv_many(timeout=1)
                 finally:
+                    striking = False
                     signal.setitimer(signal.ITIMER_REAL, 0)
         for socket in (one, other):
             assert socket._driver.waiters == 0

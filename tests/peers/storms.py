@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import ports
 from raw_peer import command, encoded, ready
 
 import mqbridge
@@ -145,11 +146,9 @@ def connect_and_disconnect(kind: str, count: int, listening: bool) -> None:
     socket.linger = 0
     if kind == "SUB":
         socket.subscribe = b"topic"
-    with system.create_server(("127.0.0.1", 0), backlog=500) as listener:
+    with system.create_server(("127.0.0.1", 0), backlog=500) if listening else ports.reserve() as listener:
         listener.setblocking(False)
-        endpoint = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-        if not listening:
-            listener.close()
+        endpoint = f"tcp://127.0.0.1:{ports.number(listener)}"
 
         def storm(count: int) -> None:
             for number in range(count):

@@ -206,7 +206,7 @@ def test_time_outs_of_persistent_events_begin_anew(same: Same, scaled: Callable[
         for _ in range(3):
             channel.write()
         event = ev.Event(base, channel.source, READ | PERSIST, called)
-        event.add(scaled(0.03))
+        event.add(scaled(0.15))
         notes.append(base.dispatch())
         event.remove_timer()
         notes.append(event.pending())
