@@ -35,14 +35,20 @@ def context(no_descriptor_leak: None) -> Iterator[mqbridge.Context]:
 
 @pytest.fixture
 def meet(context: mqbridge.Context) -> Callable[..., mqbridge.Socket]:
-    """A function that gives a server's socket, to which a client has sent "hello"; both with options, name: value."""
+    """A function that gives a server's socket, to which a client has sent "hello"; both with options, name: value.
 
-    def make(server: dict[str, Any], client: dict[str, Any]) -> mqbridge.Socket:
+    `before` is called with the server's socket before the client connects.
+    """
+
+    def make(
+        server: dict[str, Any], client: dict[str, Any], before: Callable[[mqbridge.Socket], object] = bool
+    ) -> mqbridge.Socket:
         receiver, sender = context.socket(mqbridge.PULL), context.socket(mqbridge.PUSH)
         for socket, options in ((receiver, server), (sender, client)):
             for name, value in options.items():
                 setattr(socket, name, value)
         receiver.bind("tcp://127.0.0.1:*")
+        before(receiver)
         sender.connect(receiver.last_endpoint.decode())
         sender.send(b"hello")
         return receiver

@@ -32,8 +32,13 @@ def test_it_answers_by_itself(context: mqbridge.Context, meet: Any) -> None:
 def test_it_refuses(context: mqbridge.Context, meet: Any) -> None:
     with ThreadAuthenticator(context) as auth:
         auth.configure_plain(passwords={"user": "another"})
-        server = meet({"plain_server": 1}, CLIENT)
-        with Monitor(server, mqbridge.Event.HANDSHAKE_FAILED_AUTH) as monitor:
+        monitors: list[Monitor] = []
+        server = meet(
+            {"plain_server": 1},
+            CLIENT,
+            lambda server: monitors.append(Monitor(server, mqbridge.Event.HANDSHAKE_FAILED_AUTH)),
+        )
+        with monitors[0] as monitor:
             assert monitor.poll(10_000)
             assert monitor.recv().value == 400
         assert not server.poll(0)

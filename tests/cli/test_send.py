@@ -145,7 +145,7 @@ def test_to_a_peer_that_is_not_there(start: Start, connected: Any) -> None:
 def test_a_router_that_waits_for_room(start: Start, connected: Any, scaled: Callable[[float], float]) -> None:
     router = start(
         "send", "ROUTER", "tcp://127.0.0.1:*", "--to", "me", "-d", "x" * 100_000, "--count", "3000", "--hwm", "5", "-v",
-        "--timeout", f"{scaled(1)}",
+        "--timeout", f"{scaled(3)}",
     )  # fmt: skip
     connected(zmq.DEALER, router.note("bound to "), ROUTING_ID=b"me", RCVHWM=5, RCVBUF=4096)
     status, _, errors = router.done()

@@ -98,17 +98,17 @@ def test_the_status_is_the_programs(run: Run, tmp_path: Path, code: str, status:
 
 
 def test_a_program_that_hangs_is_ended_and_drawn(run: Run, hangs: str) -> None:
-    done = run("--limit", "1500ms", hangs, COLUMNS="140")
+    done = run("--limit", "5s", hangs, COLUMNS="140")
     assert done.returncode == 124
     assert "the tracer looks at the limit: EVENTS = POLLIN, FD is quiet" in done.stdout
     assert "MISSED EDGE P4 on PULL 1" in done.stdout
-    assert run("--limit", "1500ms", "--strict", "--quiet", hangs).returncode == 3
+    assert run("--limit", "5s", "--strict", "--quiet", hangs).returncode == 3
 
 
 def test_who_is_ended_with_a_handler_of_its_own_is_ended(run: Run, tmp_path: Path) -> None:
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + HANGS
     (tmp_path / "stubborn.py").write_text(code)
-    done = run("--limit", "1", "--quiet", str(tmp_path / "stubborn.py"))
+    done = run("--limit", "5", "--quiet", str(tmp_path / "stubborn.py"))
     assert done.returncode == 124 and "MISSED EDGE P4" in done.stdout
 
 

@@ -99,7 +99,7 @@ def test_term_waits_for_the_last_socket(
     context = mqbridge.Context()
     sockets = [context.socket(mqbridge.PAIR) for _ in range(3)]
     terminating = in_thread(context.term)
-    wait_for(lambda: sockets[0]._driver.stopped, "the end of the sockets")
+    wait_for(lambda: all(socket._driver.stopped for socket in sockets), "the end of the sockets")
     for socket in sockets:
         assert not terminating.done
         with pytest.raises(mqbridge.ContextTerminated):

@@ -242,7 +242,7 @@ def test_a_handshake_takes_no_longer_than_allowed(
     quiet: mqbridge.Context, peers: Any, driving: Callable[..., Any], record: Callable[..., Any]
 ) -> None:
     with quiet.socket(mqbridge.PULL) as pull:
-        pull.handshake_ivl = 20
+        pull.handshake_ivl = 500
         events = record(pull)
         pull.bind("tcp://127.0.0.1:*")
         silent = peers.connect(pull.last_endpoint, "PUSH", driving(pull))
@@ -281,6 +281,7 @@ def test_a_connecting_side_dials_again_after_a_failed_handshake(
         silent = place.accept("PULL", driving(push))
         silent.mute = True
         silent.expect_end()
+        push.handshake_ivl = 60_000
         peer = place.accept("PULL", driving(push)).shake_hands()
         assert peer.expect(1) == [b"kept"]
         assert len(events.of(Event.HANDSHAKE_FAILED_NO_DETAIL)) == 1

@@ -44,13 +44,17 @@ def test_something_else_answers(endpoint: str) -> None:
             for answer, reason in ((b"hello", "not a snapshot|Expecting value"), (b'{"error": "no"}', "inspect: no")):
                 import threading
 
-                def reply(text: bytes = answer) -> None:
-                    while other.poll(200):
-                        other.recv()
-                        other.send(text)
+                over = threading.Event()
+
+                def reply(text: bytes = answer, over: threading.Event = over) -> None:
+                    while not over.is_set():
+                        if other.poll(20):
+                            other.recv()
+                            other.send(text)
 
                 thread = threading.Thread(target=reply)
                 thread.start()
                 with pytest.raises(ValueError, match=reason):
                     inspector.snapshot(10_000)
+                over.set()
                 thread.join(10)

@@ -189,10 +189,13 @@ def test_a_child_closes_its_copies_of_the_descriptors(endpoint: str) -> None:
     body = """
 server = serve(None, sys.argv[1])
 path = sys.argv[1].removeprefix("ipc://")
+ready, tell = os.pipe()
 child = os.fork()
 if child == 0:
+    os.write(tell, b"x")
     os.read(0, 1)
     os._exit(0)
+os.read(ready, 1)
 server.close()
 import socket
 probe = socket.socket(socket.AF_UNIX)

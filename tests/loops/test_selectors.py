@@ -756,12 +756,12 @@ def test_p37_a_signal_leaves_the_deadline(
     selector.register(make("PULL"), EVENT_READ)
     began = time.monotonic()
     timer = interrupt_soon(scaled(0.05))
-    assert selector.select(scaled(0.2)) == []
+    assert selector.select(scaled(1)) == []
     ended = time.monotonic()
     timer.join()
     assert len(calls) == 1
     assert calls[0] < ended
-    assert scaled(0.18) <= ended - began < scaled(20)
+    assert scaled(0.98) <= ended - began < scaled(20)
 
 
 def test_p37_keyboard_interrupt_arrives_and_nothing_is_lost(
@@ -773,8 +773,8 @@ def test_p37_keyboard_interrupt_arrives_and_nothing_is_lost(
     on_signal(interrupt)
     push, pull = connect("PUSH", "PULL")
     selector.register(pull, EVENT_READ)
-    timer = interrupt_soon(scaled(0.05))
     with pytest.raises(KeyboardInterrupt):
+        timer = interrupt_soon(scaled(0.05))
         selector.select(None)
     timer.join()
     push.send(b"message")

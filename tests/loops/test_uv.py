@@ -16,6 +16,7 @@ import socket as system
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,7 +73,10 @@ class Pyuv:
         return poll.close  # type: ignore[no-any-return]
 
     def end(self) -> None:
+        # pytest-timeout looks no more once a test has failed, and one that failed has left handles open.
+        until = time.monotonic() + self.limit
         while self.loop.alive:
+            assert time.monotonic() < until, f"left open: {self.loop.handles}"
             self.turn()
         assert self.loop.handles == []
 
@@ -136,10 +140,10 @@ class Loop:
         self.polls.append(Poll(self.loop, socket))
         return self.polls[-1]
 
-    def until(self, condition: Callable[[], object], what: str = "what was waited for") -> None:
+    def until(self, condition: Callable[[], object], what: str = "what was waited for", times: float = 1) -> None:
         """Run the loop, which may sleep, until this holds; nothing but the loop's own events wakes it before."""
         late: list[bool] = []
-        end = self.timer(self.flavour.limit, lambda: late.append(True))
+        end = self.timer(times * self.flavour.limit, lambda: late.append(True))
         try:
             while not condition():
                 assert not late, f"{what} did not come"
@@ -1170,11 +1174,13 @@ def test_p01_to_p08_nothing_is_lost(uvloop: Loop, make: Make) -> None:
             uvloop.file(far.fileno(), lambda: (echoed.append(far.recv(100)), far.send(b"again"))),
         ]
         far.send(b"first")
-        uvloop.until(lambda: all(stream.received == share for stream in streams), "the last message")
-        assert len(echoed) > 100
-        for end in ends:
-            end()
-        uvloop.turn()
+        try:
+            uvloop.until(lambda: all(stream.received == share for stream in streams), "the last message", 6)
+            assert len(echoed) > 100
+        finally:
+            for end in ends:
+                end()
+            uvloop.turn()
 
 
 # ---- what happens without it
@@ -1277,6 +1283,7 @@ def test_p02_p06_greenlets_work_behind_the_poll(limit: float, monkeypatch: pytes
 def test_an_import_error_says_the_command() -> None:
     code = """
 import sys
+import time
 sys.modules["pyuv"] = None
 import mqbridge.loops.uv
 try:

@@ -192,7 +192,8 @@ def fill() -> Callable[[Any], Coroutine[Any, Any, int]]:
     async def send_all(socket: Any) -> int:
         for count in itertools.count():
             try:
-                await socket.send(bytes(100_000), timeout=50)
+                # The first one has to wait for the connection.
+                await socket.send(bytes(100_000), timeout=200 if count else 10_000)
             except OSError as error:
                 assert error.errno == errno.EAGAIN
                 return count

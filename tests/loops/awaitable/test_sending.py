@@ -93,6 +93,9 @@ def test_many_at_once(style: Any, pair: Make, kind: Callable[[Any], Any]) -> Non
 def test_many_that_cannot_all_be_sent(style: Any, pair: Make, library: Any, kind: Callable[[Any], Any]) -> None:
     async def main() -> None:
         left, right = pair("PUSH", "PULL", sndhwm=1, rcvhwm=1)
+        # Now there is a connection.
+        await left.send(b"first")
+        assert await right.recv() == b"first"
         with pytest.raises(library.Again) as caught:
             await left.send_many(kind([b"%d" % number + bytes(100_000) for number in range(1000)]), timeout=50)
         sent = caught.value.sent

@@ -265,6 +265,7 @@ def test_p20_timeouts(rig: Rig, pair: Pair) -> None:
         mine, peer = rig.add(left), rig.add(right)
         with pytest.raises(AGAIN):
             await rig.recv(mine)
+        left.setsockopt(zmq.RCVTIMEO, int(rig.limit * 1000))
         right.send(b"message")
         assert await rig.recv(mine) == b"message"
         full(left)
@@ -273,6 +274,7 @@ def test_p20_timeouts(rig: Rig, pair: Pair) -> None:
         with pytest.raises(AGAIN):
             for _ in range(1000):
                 await rig.send(mine, bytes(100_000))
+        right.setsockopt(zmq.RCVTIMEO, int(rig.limit * 1000))
         assert not (await rig.recv(peer)).strip(b"\0")
 
     rig.run(script)
