@@ -118,6 +118,8 @@ def test_drop(start: Start, connected: Any) -> None:
     while pub.process.poll() is None:
         if sub.poll(10):
             received += len(sub.recv()) // 100_000
+    while sub.poll(1000):
+        received += len(sub.recv()) // 100_000
     status, _, errors = pub.done()
     assert status == 0
     assert "total: 3,000 messages" in errors

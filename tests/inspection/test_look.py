@@ -176,10 +176,10 @@ def test_what_a_disconnected_peer_got_counts_once(context: mqbridge.Context, sto
     assert (state.messages_out, state.messages_in, state.endpoints) == (6, 5, ())
 
 
-def test_waiting_retries_and_reconnects(context: mqbridge.Context, stock: Any, wait_for: WaitFor) -> None:
-    with socket.socket() as finder:
-        finder.bind(("127.0.0.1", 0))
-        endpoint = f"tcp://127.0.0.1:{finder.getsockname()[1]}"
+def test_waiting_retries_and_reconnects(
+    context: mqbridge.Context, stock: Any, wait_for: WaitFor, free_port: Callable[[], int]
+) -> None:
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     push = context.socket(mqbridge.PUSH)
     push.reconnect_ivl = 10
     push.sndhwm = 8

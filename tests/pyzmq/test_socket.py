@@ -217,7 +217,7 @@ def test_a_large_buffer_is_lent_until_it_has_left(zmq: Any, context: Any, track:
             # What was sent there before is still to be written, should anybody come.
             assert not tracker.done
             push.close()
-            assert tracker.done
+            wait_for(lambda: tracker.done, "the end of what was lent")
 
 
 def test_a_buffer_whose_send_has_failed_is_given_back(zmq: Any, context: Any) -> None:

@@ -127,7 +127,9 @@ class Proxy:
         self._threads[-1].start()
 
     def _serve(self, handle: socket.socket) -> None:
-        with contextlib.suppress(OSError), handle.makefile("rb") as stream:
+        # Who hangs up in the middle leaves too few bytes for what comes next.
+        gone = (OSError, ValueError, IndexError, struct.error)
+        with contextlib.suppress(*gone), handle.makefile("rb") as stream:
             _, count = stream.read(2)
             methods = stream.read(count)
             wanted = 0 if self.login is None else 2

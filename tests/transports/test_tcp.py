@@ -274,15 +274,8 @@ def test_p42_no_descriptor_left_is_told() -> None:
         tcp.accept(Listener())
 
 
-def refusing_port() -> int:
-    """Return a port of the loopback where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def test_nobody_listens(closing: Callable) -> None:
-    port = refusing_port()
+def test_nobody_listens(closing: Callable, free_port: Callable[[], int]) -> None:
+    port = free_port()
     try:
         client, connected = tcp.dial((V4, ("127.0.0.1", port)), parse(f"tcp://127.0.0.1:{port}"), options())
     except ConnectionRefusedError:
@@ -326,9 +319,9 @@ def test_a_connection_comes_from_its_source_address(closing: Callable, source: s
     assert client.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
 
-def test_a_connection_comes_from_its_source_port(closing: Callable) -> None:
+def test_a_connection_comes_from_its_source_port(closing: Callable, free_port: Callable[[], int]) -> None:
     listener = closing(tcp.listen((V4, ("127.0.0.1", 0)), options()))
-    port = refusing_port()
+    port = free_port()
     closing(dial(listener, f"127.0.0.4:{port}")[0])
     assert closing(accepted(listener)).getpeername() == ("127.0.0.4", port)
 

@@ -42,12 +42,13 @@ def test_scenarios(scenario: str, library: str, patched: str, loop: str) -> None
 # This file has its own choice of loops.
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("test_*.py") if path != Path(__file__)))
 @pytest.mark.skipif("GEVENT_LOOP" in os.environ, reason="this is that run")
+@pytest.mark.timeout(300)
 def test_all_others_on_libuv(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(HERE / name)],
         env=os.environ | {"GEVENT_LOOP": "libuv"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]

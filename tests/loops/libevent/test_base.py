@@ -100,7 +100,8 @@ def test_p42_no_descriptors_for_a_socket(make: Any, base: Any, request: pytest.F
             assert (event.pending(), base.dispatch()) == (0, 1)
             os.close(scarce.pop())
             failures += 1
-    assert failures == 2
+    # Two; one, if something of an earlier test closes just now.
+    assert 1 <= failures <= 2
     assert event.pending() == ev.EV_READ
 
 
