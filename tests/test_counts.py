@@ -113,7 +113,7 @@ def too_many(calls: dict[str, float], most: dict[str, float]) -> dict[str, float
         # strace makes slow, so that it looks in more often than it would.
         ("round-trip", 300, {"sendto": 2.1, "recvfrom": 2.2, "epoll_wait": 3, "all": 14}),
         # A thousand messages of 10 B are 12 KB.
-        ("burst", 10, {"sendto": 16, "recvfrom": 12, "epoll_wait": 20, "all": 60}),
+        ("burst", 10, {"sendto": 8, "recvfrom": 6, "epoll_wait": 10, "all": 60}),
     ],
 )
 def test_system_calls_compiled(what: str, times: int, most: dict[str, float], tmp_path: Path) -> None:
